@@ -1,0 +1,1 @@
+"""Where the words of a prompt stand among the host's tokens."""

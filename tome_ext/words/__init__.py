@@ -1,0 +1,1 @@
+"""Which words of a prompt belong together, and what the prompt says without them."""

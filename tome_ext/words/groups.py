@@ -1,0 +1,66 @@
+"""The result of reading a prompt: binding groups, the clean prompt, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A piece of the prompt as typed: ``text == prompt[start:end]``."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a composite token.
+
+    ``weight`` is None where the setting's default (noun or related weight) applies; a number, with
+    its sign, where the user wrote one. ``span`` is None for a word from outside the prompt; then
+    ``text`` is encoded on its own.
+    """
+
+    text: str
+    span: Span | None
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A noun with the words that belong to it (METHOD, "binding group").
+
+    ``noun`` may hold several words ("cell phone"). ``related`` are the attributes or the words of the
+    sub-object phrase, in the order of the prompt. ``phrase`` is the plain text (no host syntax) whose
+    encoding is the target of the semantic binding loss, for example "a cat wearing sunglasses".
+    ``extra`` holds further signed or weighted terms, from manual groups only; they may come from
+    outside the prompt. A related word with a weight or a sign of its own stands in ``extra``, not in
+    ``related``.
+    """
+
+    noun: Span
+    related: tuple[Span, ...]
+    phrase: str
+    extra: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A piece of the prompt that was looked at and left alone, and why."""
+
+    span: Span
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was understood of one prompt (one scheduled variant, one AND part)."""
+
+    text: str
+    parser: str
+    groups: tuple[Group, ...]
+    clean: str
+    warnings: tuple[str, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
