@@ -1,0 +1,119 @@
+"""Token merging and end token substitution (METHOD, "The four parts", 1 and 2).
+
+Everything here works on the conditioning of one image: a tensor [T, D] of T = 77 · chunks encoded tokens.
+Positions are flat: 77 · chunk + index in the chunk. Inputs are never modified. SDXL's two encoders need
+nothing special: their outputs stand side by side in D and share their positions; only their padding
+differs, and padding is always copied, never made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CHUNK = 77
+
+
+@dataclass(frozen=True)
+class Composite:
+    """What one composite token is made of.
+
+    ``position``: where it stands, the noun's first token. ``terms``: (weight, position) of every token of
+    the prompt that enters it, its own position included; all of them are members and leave their places.
+    ``outside``: (weight, embedding [D]) of words that are not in the prompt. Weights may be negative.
+    """
+
+    position: int
+    terms: tuple[tuple[float, int], ...]
+    outside: tuple[tuple[float, Tensor], ...] = ()
+
+    @property
+    def members(self) -> frozenset[int]:
+        """The positions that give up their place to the composite token."""
+        return frozenset(position for _, position in self.terms) - {self.position}
+
+
+def composite_embedding(conditioning: Tensor, composite: Composite) -> Tensor:
+    """The composite token ĉ = Σ w · c over its terms (paper, section 3.2), as [D], from ``conditioning`` [T, D]."""
+    terms = [weight * conditioning[position] for weight, position in composite.terms]
+    terms += [weight * vector.to(conditioning) for weight, vector in composite.outside]
+    return torch.stack(terms).sum(0)
+
+
+def merge(
+    conditioning: Tensor, composites: Sequence[Composite], members: str = "close"
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Put the composite tokens into ``conditioning`` [T, D] and take their members out.
+
+    ``members`` = "close": within each chunk the sequence closes up and its last padding vector fills the
+    end (paper). "zero": members become zero vectors where they stand (the authors' code). Returns the
+    merged conditioning [T, D] and the composites' positions in it.
+
+    Raises ValueError when a position lies outside the conditioning or belongs to two composites.
+    """
+    _check(composites, len(conditioning))
+    merged = conditioning.clone()
+    for composite in composites:
+        merged[composite.position] = composite_embedding(conditioning, composite)
+    removed = sorted(frozenset().union(*(composite.members for composite in composites)))
+    if members == "zero":
+        merged[removed] = 0
+        return merged, tuple(composite.position for composite in composites)
+    order = closed_up(len(conditioning), removed)
+    return merged[order], tuple(order.index(composite.position) for composite in composites)
+
+
+def closed_up(length: int, removed: Sequence[int]) -> list[int]:
+    """The old position of every new position when ``removed`` ones leave; each chunk keeps its 77 places."""
+    gone = set(removed)
+    order: list[int] = []
+    for start in range(0, length, CHUNK):
+        stop = min(start + CHUNK, length)
+        kept = [position for position in range(start, stop) if position not in gone]
+        order += kept + [stop - 1] * (stop - start - len(kept))
+    return order
+
+
+def merged_ends(ends: Sequence[int], composites: Sequence[Composite], members: str = "close") -> tuple[int, ...]:
+    """Where each chunk's EOT stands after :func:`merge`; ``ends`` are indices within the chunks, before it."""
+    if members == "zero":
+        return tuple(ends)
+    removed = frozenset().union(*(composite.members for composite in composites))
+    return tuple(end - sum(position // CHUNK == chunk for position in removed) for chunk, end in enumerate(ends))
+
+
+def substitute_end_tokens(
+    conditioning: Tensor, ends: Sequence[int], clean: Tensor, clean_ends: Sequence[int], members: str = "close"
+) -> Tensor:
+    """Take the end tokens, EOT and padding, from the clean prompt (ETS; paper, section 3.2).
+
+    ``conditioning`` [T, D] is merged already, ``clean`` [T', D] is the encoding of the clean prompt; ``ends``
+    and ``clean_ends`` are the EOTs' indices within each chunk. A chunk takes its end tokens from the clean
+    prompt's chunk of the same number, or its last where it has fewer. With ``members`` = "close" they run
+    on from the clean prompt's EOT; with "zero" the sequence kept its length, so they are taken position by
+    position (the authors' code). Where the clean chunk is too short, its last vector repeats.
+    """
+    result = conditioning.clone()
+    for chunk, end in enumerate(ends):
+        source = min(chunk, len(clean_ends) - 1)
+        tokens = clean[source * CHUNK : (source + 1) * CHUNK]
+        first = clean_ends[source] if members == "close" else max(end, clean_ends[source])
+        start = chunk * CHUNK + end
+        stop = min((chunk + 1) * CHUNK, len(conditioning))
+        index = torch.arange(first, first + stop - start, device=clean.device).clamp(max=len(tokens) - 1)
+        result[start:stop] = tokens[index].to(result)
+    return result
+
+
+def _check(composites: Sequence[Composite], length: int) -> None:
+    seen: set[int] = set()
+    for composite in composites:
+        own = composite.members | {composite.position}
+        if min(own) < 0 or max(own) >= length:
+            raise ValueError(f"positions {sorted(own)} do not lie within the {length} tokens of the conditioning")
+        if seen & own:
+            raise ValueError(f"positions {sorted(seen & own)} belong to two composite tokens")
+        seen |= own

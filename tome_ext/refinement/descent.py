@@ -1,0 +1,57 @@
+"""Gradient descent on a few tensors through a frozen model, in any precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Extra = TypeVar("Extra")
+
+# Narrow floats: where the scale of the loss starts, by how much it changes, and how often that is tried.
+_SCALE, _CHANGE, _TRIALS = 256.0, 256.0, 3
+
+
+def gradients(
+    evaluate: Callable[..., tuple[Tensor | None, Extra]], variables: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[list[Tensor] | None, Extra]:
+    """The gradients of a loss with respect to ``variables``, by one autograd call, and what came along with it.
+
+    ``evaluate`` takes the variables and returns the loss (None: nothing to differentiate) and anything
+    else. ``dtype``: the model's precision. Below bfloat16's range (float16, float8) the loss is scaled so that
+    gradients neither overflow nor vanish, and evaluated again with another scale where they do.
+    """
+    scalable = dtype not in (torch.float64, torch.float32, torch.bfloat16)
+    scale = _SCALE if scalable else 1.0
+    for _ in range(_TRIALS):
+        leaves = [variable.detach().requires_grad_() for variable in variables]
+        loss, extra = evaluate(*leaves)
+        if loss is None:
+            return None, extra
+        raw = torch.autograd.grad(loss * scale, leaves, allow_unused=True)
+        found = [torch.zeros_like(leaf) if g is None else g / scale for g, leaf in zip(raw, leaves, strict=True)]
+        if not scalable or loss.is_meta:
+            break
+        if not all(bool(gradient.isfinite().all()) for gradient in found):
+            scale /= _CHANGE
+        elif any(bool(gradient.any()) for gradient in found):
+            break
+        else:
+            scale *= _CHANGE
+    return found, extra
+
+
+def descend(variable: Tensor, gradient: Tensor, size: float) -> tuple[Tensor, int]:
+    """``variable`` − ``size`` · ``gradient``, and how many rows were left as they are for a non-finite gradient.
+
+    A row is what the last dimension holds for a token, the last three for a latent.
+    """
+    moved = variable - size * gradient
+    rows = (-3, -2, -1) if variable.ndim == 4 else (-1,)
+    finite = moved.isfinite()
+    for dimension in rows:
+        finite = finite.all(dimension, keepdim=True)
+    discarded = 0 if moved.is_meta else int((~finite).sum())
+    return torch.where(finite, moved, variable), discarded

@@ -1,0 +1,90 @@
+"""What passes between a host and the refinement: a model call, the tokens of a job, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Step:
+    """One model call of the sampler, as a host describes it.
+
+    ``latents`` [B, C, h, w]: what the UNet is given for the B images, scaled as it expects. ``predict``: the
+    noise ε [R, C, h, w] for latents [R, C, h, w], a context [R, T, D] in float32 and the image (0 … B − 1) that
+    each of the R rows belongs to; it lets gradients through, raises to interrupt, casts to the model's
+    precision, and converts other predictions (v, x0) to ε. ``index`` of ``total``: where in the run this call
+    is. ``sigma``: noise over signal, √((1 − ᾱ)/ᾱ). ``null``: the negative conditioning [B, T, D] and
+    ``guidance``: its scale, both needed for ``phrase_latent`` = "own" alone.
+    """
+
+    unet: nn.Module
+    latents: Tensor
+    predict: Callable[[Tensor, Tensor, Sequence[int]], Tensor]
+    index: int
+    total: int
+    sigma: float
+    null: Tensor | None = None
+    guidance: float = 1.0
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where each phrase's own sampling stands: latents [N, C, h, w] (x0 + σ·ε) and the direction of Euler's step."""
+
+    latents: Tensor
+    direction: Tensor
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The conditioning of a job and its composite tokens.
+
+    ``context`` [B, T, D], merged. For each of N composite tokens: the ``image`` it belongs to, its ``position``
+    there, and the encoded ``phrase`` [N, T', D]. Composite tokens of one image stand together. ``text``: for
+    each image the positions of the prompt's own tokens, without start, end and padding tokens.
+    ``trajectory``: None before the first refined step, and always with ``phrase_latent`` = "same".
+    """
+
+    context: Tensor
+    image: tuple[int, ...]
+    position: tuple[int, ...]
+    phrase: Tensor
+    text: tuple[tuple[int, ...], ...] = ()
+    trajectory: Trajectory | None = None
+
+    @property
+    def composites(self) -> Tensor:
+        """The composite tokens [N, D]."""
+        return self.context[list(self.image), list(self.position)]
+
+    def with_composites(self, composites: Tensor) -> Tokens:
+        """The same with other composite tokens [N, D]."""
+        where = tuple(torch.tensor(index, device=self.context.device) for index in (self.image, self.position))
+        return replace(self, context=self.context.index_put(where, composites))
+
+    def objects_of(self, images: Sequence[int]) -> list[int]:
+        """The numbers of the composite tokens that belong to ``images``."""
+        return [number for number, image in enumerate(self.image) if image in images]
+
+
+@dataclass
+class Report:
+    """What refinement did in one step: for each iteration a list of one value per object, for each loss."""
+
+    step: int
+    binding: list[list[float]] = field(default_factory=list)
+    entropy: list[list[float]] = field(default_factory=list)
+    position: list[list[float]] = field(default_factory=list)
+    discarded: int = 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know."""
+        if not self.discarded:
+            return []
+        return [f"step {self.step + 1}: {self.discarded} update(s) had non-finite gradients and were left out"]
