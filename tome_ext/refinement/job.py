@@ -74,12 +74,12 @@ class Tokens:
 
 @dataclass
 class Report:
-    """What refinement did in one step: for each iteration a list of one value per object, for each loss."""
+    """What refinement did in one step: for each loss and iteration, the value of each object by its number."""
 
     step: int
-    binding: list[list[float]] = field(default_factory=list)
-    entropy: list[list[float]] = field(default_factory=list)
-    position: list[list[float]] = field(default_factory=list)
+    binding: list[dict[int, float]] = field(default_factory=list)
+    entropy: list[dict[int, float]] = field(default_factory=list)
+    position: list[dict[int, float]] = field(default_factory=list)
     discarded: int = 0
 
     @property

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tome_ext.refinement.descent import descend, gradients
 from tome_ext.refinement.job import Report, Step, Tokens
-from tome_ext.refinement.objective import Target, Values, binding_losses, evaluate, phrase_target
+from tome_ext.refinement.objective import Target, Values, binding_losses, by_object, evaluate, phrase_target
 from tome_ext.settings import Settings
 from tome_ext.unet import frozen, select_layers
 
@@ -50,7 +50,7 @@ def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report
 
     def loss(composites: Tensor) -> tuple[Tensor, Values]:
         each = binding_losses(step, composites, tokens, target, objects)
-        return settings.binding_weight * each.sum(), Values(binding=[] if each.is_meta else each.tolist())
+        return settings.binding_weight * each.sum(), Values(binding=by_object(each, objects))
 
     composites = tokens.composites
     for _ in range(settings.binding_iterations):

@@ -29,11 +29,11 @@ class Target:
 
 @dataclass
 class Values:
-    """Loss values of one iteration, one per object, and the images that are done with this step."""
+    """Loss values of one iteration by object, and the images that are done with this step."""
 
-    binding: list[float] = field(default_factory=list)
-    entropy: list[float] = field(default_factory=list)
-    position: list[float] = field(default_factory=list)
+    binding: dict[int, float] = field(default_factory=dict)
+    entropy: dict[int, float] = field(default_factory=dict)
+    position: dict[int, float] = field(default_factory=dict)
     finished: set[int] = field(default_factory=set)
 
 
@@ -96,21 +96,21 @@ def evaluate(
         probabilities = attention(step, tokens.context, latents, images, layers)
         maps = _maps(probabilities, tokens, images, settings)
         entropy = _entropy(maps, settings)
-        values.entropy = _numbers(entropy)
+        values.entropy = by_object(entropy, objects)
         values.finished = _finished(step, tokens, images, values.entropy, maps.shape[-1], settings)
         parts.append(settings.entropy_weight * entropy)
         if settings.position_weight:
             size = map_size((latents.shape[-2], latents.shape[-1]), maps.shape[-1])
             targets = torch.cat([losses.position_targets(len(tokens.objects_of([image]))) for image in images])
             position = losses.position(maps, size, targets)
-            values.position = _numbers(position)
+            values.position = by_object(position, objects)
             parts.append(settings.position_weight * position)
     going = [number for number, name in enumerate(objects) if tokens.image[name] not in values.finished]
     if not going:
         return None, values
     if target is not None:
         binding = binding_losses(step, tokens.composites, tokens, target, objects)
-        values.binding = _numbers(binding)
+        values.binding = by_object(binding, objects)
         parts.append(settings.binding_weight * binding)
     return (sum(part[going].sum() for part in parts) if parts else None), values  # type: ignore[return-value]
 
@@ -134,15 +134,12 @@ def _entropy(maps: Tensor, settings: Settings) -> Tensor:
 
 
 def _finished(
-    step: Step, tokens: Tokens, images: Sequence[int], entropy: list[float], pixels: int, settings: Settings
+    step: Step, tokens: Tokens, images: Sequence[int], entropy: dict[int, float], pixels: int, settings: Settings
 ) -> set[int]:
     """The images whose entropy is low enough; none where the values are not known (meta device)."""
-    if not entropy:
-        return set()
     finished = set()
-    objects = tokens.objects_of(images)
-    for image in images:
-        own = [value for value, number in zip(entropy, objects, strict=True) if tokens.image[number] == image]
+    for image in images if entropy else ():
+        own = [entropy[number] for number in tokens.objects_of([image])]
         if settings.entropy_form == "reference":
             threshold = THRESHOLDS[min(step.index, len(THRESHOLDS) - 1)] * len(own) / 2 - 2
         else:
@@ -152,5 +149,6 @@ def _finished(
     return finished
 
 
-def _numbers(losses: Tensor) -> list[float]:
-    return [] if losses.is_meta else [float(value) for value in losses.detach()]
+def by_object(values: Tensor, objects: Sequence[int]) -> dict[int, float]:
+    """The values [N] as numbers under their objects; empty on the meta device, which knows none."""
+    return {} if values.is_meta else dict(zip(objects, values.detach().tolist(), strict=True))
