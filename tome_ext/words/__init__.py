@@ -1,1 +1,17 @@
-"""Which words of a prompt belong together, and what the prompt says without them."""
+"""Which words of a prompt belong together, and the clean prompt."""
+
+from __future__ import annotations
+
+from tome_ext.words.groups import Group, Ignored, Reading, Span, Term
+from tome_ext.words.reading import PARSERS, GroupSyntaxError, read_prompt
+
+__all__ = [
+    "PARSERS",
+    "Group",
+    "GroupSyntaxError",
+    "Ignored",
+    "Reading",
+    "Span",
+    "Term",
+    "read_prompt",
+]
