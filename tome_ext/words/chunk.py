@@ -50,7 +50,7 @@ _CLOSED: dict[str, str] = {
     **dict.fromkeys(vocab.CONJUNCTIONS, "and"),
     ",": "comma",
 }
-_AFTER_VERB = frozenset({"prep", "with", "det", "other", "hard", "end", "cop"})
+_AFTER_VERB = frozenset({"prep", "with", "det", "other", "cop"})
 
 
 def kind_of(words: list[Word], at: int) -> str:
@@ -60,6 +60,8 @@ def kind_of(words: list[Word], at: int) -> str:
     word = words[at]
     if word.low in vocab.DETERMINERS and word.low != "that" or word.low.isdigit():
         return "det"
+    if word.low == "can" and (at + 1 == len(words) or not words[at + 1].is_word or words[at + 1].low in _CLOSED):
+        return "word"
     if word.low in _CLOSED:
         return _CLOSED[word.low]
     if word.hard:
@@ -123,7 +125,7 @@ class _Reader:
         if low in vocab.HARD_ATTRIBUTES or not info.verb:
             return False
         after = self.kind(at + 1)
-        if low.endswith("ing") and len(low) > 4:
+        if low.endswith("ing") and info.participle:
             if info.noun > info.verb:
                 return False
             return not (info.adjective and after == "word") or after in _AFTER_VERB
@@ -164,7 +166,8 @@ class _Reader:
 
     def _fixed_name(self, at: int) -> bool:
         low = self.low(at)
-        return low not in vocab.HARD_ATTRIBUTES and lexicon.is_phrase(low, self.low(at + 1))
+        nominal = low not in vocab.HARD_ATTRIBUTES or low in vocab.NAMES_THINGS
+        return nominal and self.kind(at + 1) == "word" and lexicon.is_phrase(low, self.low(at + 1))
 
     def _modifier(self, at: int) -> bool:
         """Whether a word describes a following noun rather than naming a thing."""
@@ -173,7 +176,7 @@ class _Reader:
             return True
         if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
             return True
-        return bool(low.endswith(("ing", "ed")) and info.verb and info.verb > info.noun)
+        return info.participle and info.verb > info.noun
 
     def _joiner(self, run: list[int], at: int, opened: bool) -> int:
         """The place after "and" or a comma (or both) that joins two adjectives of one noun, else 0."""
@@ -220,11 +223,11 @@ class _Reader:
         previous = self.low(run[-1])
         if lexicon.is_phrase(previous, low):
             return False
-        if low.endswith("ing") and info.verb and len(low) > 4:
+        if low.endswith("ing") and info.participle:
             return info.verb >= info.noun
         if low in vocab.COLOURS and low not in ("rose", "gold"):
             return True
-        if low.endswith("ed") and info.verb and not info.noun:
+        if low.endswith("ed") and info.participle and not info.noun:
             singular = not lexicon.info(previous).plural
             return not (opened and singular and self._noun_capable(at + 1) and self.kind(at + 1) == "word")
         if not self._noun_capable(at):
@@ -244,16 +247,17 @@ class _Reader:
             if self.low(at + 1) in ("as", "while", "when") or self.low(at + 1).endswith("ly"):
                 return True
             return opened and (info.verb > info.noun or (first in vocab.SINGULAR and after in _AFTER_VERB))
-        if self.low(at + 1) in vocab.PARTICLES or after in _AFTER_VERB:
+        if subject_plural and (self.low(at + 1) in vocab.PARTICLES or after in _AFTER_VERB):
             return info.verb > info.noun or (self.conjoined and info.verb >= info.noun)
-        return info.verb > info.noun + 2 and subject_plural
+        return False
 
     def _head(self, run: list[int], opened: bool) -> int | None:
         """The place in ``run`` of the noun that ends the phrase."""
         for k in range(len(run) - 1, -1, -1):
             low = self.low(run[k])
             if low in vocab.HARD_ATTRIBUTES:
-                if low in vocab.ALSO_THINGS and (opened or k) and self.before not in ("cop",):
+                thing = low in vocab.ALSO_THINGS or (low in vocab.MATERIALS and lexicon.info(low).noun and opened and k)
+                if thing and (opened or k) and self.before != "cop":
                     return k
                 continue
             info = lexicon.info(low)
@@ -268,7 +272,8 @@ class _Reader:
         k = len(run) - 1
         while k > 0:
             low = self.low(run[k - 1])
-            compound = not self._modifier(run[k - 1]) or self._fixed_name(run[k - 1])
+            named = self._fixed_name(run[k - 1]) or (k > 1 and self._fixed_name(run[k - 2]))
+            compound = named or not self._modifier(run[k - 1])
             if not compound or run[k] != run[k - 1] + 1 or low in vocab.INTENSIFIERS:
                 break
             k -= 1

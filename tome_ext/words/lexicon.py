@@ -27,6 +27,7 @@ class Info:
     flags: str = ""
     plural: bool = False
     third: bool = False
+    participle: bool = False
     known: bool = True
 
     @property
@@ -109,7 +110,8 @@ def info(word: str) -> Info:
         return _guess(word)
     if word.endswith(("ed", "ing")) and not adjective and verb and not noun:
         adjective = 1
-    return Info(noun, verb, adjective, own.adverb, flags, plural, third)
+    participle = verb > 0 and own.verb == 0 and word.endswith(("ed", "ing"))
+    return Info(noun, verb, adjective, own.adverb, flags, plural, third, participle)
 
 
 def _guess(word: str) -> Info:

@@ -71,6 +71,8 @@ ALSO_THINGS = _words(
     " lavender olive peach salmon ruby emerald sapphire fur lace tile wax crescent square wire tin iron copper"
     " lava ginger coral cream mint blonde brunette"
 )
+# Attributes that open the name of a thing: "ice cube", "paper clip", "cream cheese".
+NAMES_THINGS = _words("ice cream paper light foam tile fire")
 # Kinds of picture: "a photo of" is not an object, unless it is described like one ("a square picture").
 MEDIA = _words(
     "photo photograph photography picture image painting portrait illustration drawing sketch render rendering"
