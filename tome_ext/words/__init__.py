@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tome_ext.words.groups import Group, Ignored, Reading, Span, Term
-from tome_ext.words.reading import PARSERS, GroupSyntaxError, read_prompt
+from tome_ext.words.manual import GroupSyntaxError
+from tome_ext.words.reading import PARSERS, read_prompt
 
 __all__ = [
     "PARSERS",

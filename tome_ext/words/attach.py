@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
+from tome_ext.words.belonging import belongs, can_share, surely_continues
 from tome_ext.words.chunk import Item
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
@@ -155,7 +156,7 @@ class _Attacher:
     def _objects(self, subject: Mention, head: str, first: int, link: int, at: int, how: str) -> int:
         """A list of sub-objects after a linking word; the place after it, or ``first`` when the first is none."""
         item = self.items[at] if at < len(self.items) else None
-        if item is None or item.kind != "np" or item.mention is None or not self._belongs(head, item, how):
+        if item is None or item.kind != "np" or item.mention is None or not belongs(head, item.low, how):
             return first
         subject.dropped += self._span(first, link)
         subject.related += self._span(link, link + 1)
@@ -192,29 +193,10 @@ class _Attacher:
                 return at
             at = then
 
-    def _belongs(self, head: str, item: Item, how: str) -> bool:
-        """Whether a noun phrase can be a sub-object of ``head``, not an object beside it."""
-        low = item.low
-        if how == "hold":
-            return not lexicon.animate(low)
-        if low in vocab.PICTURE_WORDS or low in vocab.MEDIA:
-            return False
-        if lexicon.place(head) and not lexicon.animate(head):
-            return False
-        if lexicon.animate(low) and not lexicon.wearable(low):
-            return False
-        if how == "dressed":
-            return True
-        if lexicon.animate(head):
-            return not lexicon.bulky(low) and (not lexicon.place(low) or lexicon.part(low))
-        return lexicon.part(low) or lexicon.wearable(low) or not lexicon.bulky(low) and not lexicon.place(low)
-
     def _continues(self, head: str, last: Item, after: Item, at: int, how: str) -> bool:
         """Whether "and X" goes on with the sub-objects: surely so for clothes and parts, or without an article."""
         low = after.low
-        if after.kind != "np" or after.mention is None or not self._belongs(head, after, how):
-            return False
-        if lexicon.animate(low) and low not in vocab.WEARABLE:
+        if after.kind != "np" or after.mention is None or not belongs(head, low, how):
             return False
         if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
             self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
@@ -223,9 +205,7 @@ class _Attacher:
         separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
         if separated and not after.mention.kept and self.items[at - 1].kind != "and":
             return False
-        if lexicon.wearable(low) and lexicon.wearable(last.low):
-            return True
-        if lexicon.part(low) and lexicon.part(last.low):
+        if surely_continues(last.low, low):
             return True
         return not after.mention.kept and self.items[at - 1].kind == "and"
 
@@ -240,7 +220,7 @@ class _Attacher:
             return then
         plain = not second.mention.related and not second.mention.kept
         if plain and self.kind(then + 2) not in ("with", "hold", "rel", "dressed") and (
-            lexicon.visible(second.low) and second.low not in vocab.PICTURE_WORDS
+            can_share(second.low)
         ):
             if first.kept or lexicon.info(self.items[at].low).plural:
                 second.mention.shared = list(first.related)
