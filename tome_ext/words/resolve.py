@@ -96,7 +96,8 @@ class Resolver:
         """ "wearing a" before a word that goes, unless the phrase goes on with "and"."""
         out = self._articles(at)
         link = (out[0] if out else at) - 1
-        goes_on = at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS
+        second = self.words[at + 2].low if at + 2 < len(self.words) else ""
+        goes_on = at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS and second not in vocab.ARTICLES
         if link > after and not goes_on and self.words[link].low in vocab.HOLDING | vocab.WITH:
             out = [link, *out]
         return [i for i in out if i > after]
@@ -110,7 +111,9 @@ class Resolver:
                 continue
             gap = list(range(a + 1, b))
             if a < 0 or len(gap) > 4 or any(self.words[i].low not in _SMALL for i in gap):
-                gap = self._opening(b, a) if b > mention.noun[0] else []
+                gap = self._opening(b, a)
+                if b < mention.noun[0] and len(gap) < 2:
+                    gap = []
             out += [i for i in gap if i not in self.used]
         return out
 

@@ -169,32 +169,57 @@ def plain_text(text: str, syntax: str = "a1111") -> tuple[Mapped, list[tuple[int
     return whole, skipped
 
 
-def _editing_cuts(text: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Pieces to cut so that one branch of each ``[...]`` is left, and which of them are other branches."""
+@dataclass(frozen=True)
+class Editing:
+    """A ``[from:to:when]`` or ``[a|b]`` at ``start:end`` with its branches; ``when`` as typed, "" for ``[a|b]``.
+
+    The branches of ``[to:when]`` and ``[from::when]`` are an empty one and the other.
+    """
+
+    start: int
+    end: int
+    branches: tuple[tuple[int, int], ...]
+    when: str
+
+    def others(self, branch: int) -> list[tuple[int, int]]:
+        """All that goes when one branch stays."""
+        a, b = self.branches[branch]
+        return [(self.start, a), (b, self.end)]
+
+
+def editings(text: str) -> list[Editing]:
+    """The prompt editing in a text, inner ones before outer ones."""
     if "[" not in text or not (":" in text or "|" in text):
-        return [], []
-    cuts: list[tuple[int, int]] = []
-    branches: list[tuple[int, int]] = []
+        return []
+    out = []
     for start, end, marks in _square_brackets(text):
         bars = [i for i in marks if text[i] == "|"]
         colons = [i for i in marks if text[i] == ":"]
         if bars and not colons:
             edges = [start, *bars, end]
+            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            out.append(Editing(start, end + 1, branches, ""))
         elif colons and not bars and len(colons) <= 2 and _WHEN.fullmatch(text, colons[-1] + 1, end):
             edges = [start, *colons]
-            cuts.append((colons[-1] + 1, end + 1))
-        else:
-            continue
-        cuts += [(i, i + 1) for i in edges]
-        pairs = [(a + 1, b) for a, b in zip(edges, edges[1:], strict=False)]
-        chosen = next((p for p in pairs if text[p[0] : p[1]].strip()), None)
-        others = [p for p in pairs if p != chosen]
-        cuts += others
-        branches += [p for p in others if text[p[0] : p[1]].strip()]
-    return _union(cuts), _union(branches)
+            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            before = branches[0] if len(branches) == 2 else (start + 1, start + 1)
+            out.append(Editing(start, end + 1, (before, branches[-1]), text[colons[-1] + 1 : end].strip()))
+    return out
 
 
-def _union(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _editing_cuts(text: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Pieces to cut so that the first branch with text is left, and which of them are other branches."""
+    cuts: list[tuple[int, int]] = []
+    skipped: list[tuple[int, int]] = []
+    for editing in editings(text):
+        said = [bool(text[a:b].strip()) for a, b in editing.branches]
+        chosen = said.index(True) if any(said) else 0
+        cuts += editing.others(chosen)
+        skipped += [b for k, b in enumerate(editing.branches) if k != chosen and said[k]]
+    return union(cuts), union(skipped)
+
+
+def union(pieces: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Disjoint, ordered pieces that cover the same characters."""
     out: list[tuple[int, int]] = []
     for start, end in sorted(pieces):
