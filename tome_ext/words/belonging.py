@@ -1,0 +1,39 @@
+"""Whether one thing can be a part of another, or stands beside it: knowledge both parsers use."""
+
+from __future__ import annotations
+
+from tome_ext.words import lexicon
+from tome_ext.words import vocabulary as vocab
+
+
+def belongs(head: str, low: str, how: str) -> bool:
+    """Whether a thing can be a sub-object of ``head``.
+
+    ``how``: "hold" (wearing, holding), "dressed" (dressed in, in a dress, made of), "with" (with, that has).
+    """
+    if how == "hold":
+        return not lexicon.animate(low)
+    if low in vocab.PICTURE_WORDS or low in vocab.MEDIA:
+        return False
+    if lexicon.place(head) and not lexicon.animate(head):
+        return False
+    if lexicon.animate(low) and not lexicon.wearable(low):
+        return False
+    if how == "dressed":
+        return True
+    if lexicon.animate(head):
+        return not lexicon.bulky(low) and (not lexicon.place(low) or lexicon.part(low))
+    return lexicon.part(low) or lexicon.wearable(low) or not (lexicon.bulky(low) or lexicon.place(low))
+
+
+def surely_continues(last: str, low: str) -> bool:
+    """Whether "a LAST and a LOW" after a linking word are both sub-objects: two clothes, two parts."""
+    if lexicon.animate(low) and low not in vocab.WEARABLE:
+        return False
+    both_worn = lexicon.wearable(low) and lexicon.wearable(last)
+    return both_worn or (lexicon.part(low) and lexicon.part(last))
+
+
+def can_share(low: str) -> bool:
+    """Whether a bare second noun ("a red car and truck") can have the first one's attributes."""
+    return lexicon.visible(low) and low not in vocab.PICTURE_WORDS and low not in vocab.MEDIA

@@ -1,0 +1,62 @@
+"""The built-in parser: binding groups without a language model, for sentences and for lists of tags."""
+
+from __future__ import annotations
+
+from tome_ext.words import lexicon
+from tome_ext.words import vocabulary as vocab
+from tome_ext.words.attach import attach
+from tome_ext.words.chunk import Item, chunk
+from tome_ext.words.mention import Mention
+from tome_ext.words.tokens import Word, split_words
+
+_NOT_A_THING = "describes the picture, not an object"
+_NO_ATTRIBUTES = "an object without words that belong to it"
+
+
+def parse(text: str) -> tuple[list[Word], list[Mention]]:
+    """The words of a plain text and the objects in it; a mention with a ``reason`` is to be left alone."""
+    words = split_words(text)
+    items = chunk(words)
+    _leave_out_credits(words, items)
+    mentions = attach(words, items)
+    for mention in mentions:
+        mention.reason = why_not(words, mention)
+    return words, mentions
+
+
+def _leave_out_credits(words: list[Word], items: list[Item]) -> None:
+    """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
+    credit = False
+    for k, item in enumerate(items):
+        if item.kind in ("hard", "comma"):
+            credit = False
+        if credit and item.kind != "and":
+            item.kind, item.mention = "other", None
+        by = item.kind == "prep" and item.low == "by" and not _passive(words, item.start)
+        style = item.kind == "np" and item.low in ("style", "aesthetic") and k + 1 < len(items)
+        credit = credit or by or (style and items[k + 1].low == "of")
+
+
+def _passive(words: list[Word], by: int) -> bool:
+    """ "surrounded by flowers" names things, "art by …", ", by …" name people."""
+    return by > 0 and words[by - 1].low.endswith("ed") and words[by - 1].low not in ("painted", "illustrated", "directed")
+
+
+def why_not(words: list[Word], mention: Mention) -> str:
+    """Why a noun phrase is no object to bind; empty when it is one."""
+    if not mention.related and not mention.shared:
+        return _NO_ATTRIBUTES
+    head = words[mention.noun[-1]].low
+    own = [words[i].low for i in mention.related]
+    described = any(w in vocab.HARD_ATTRIBUTES and w not in vocab.QUALITY_ATTRIBUTES for w in own)
+    determined = bool(mention.kept)
+    follows_of = mention.noun[-1] + 1 < len(words) and words[mention.noun[-1] + 1].low == "of"
+    if head in vocab.MEDIA and (follows_of or not (described and determined)):
+        return _NOT_A_THING
+    if head in vocab.PICTURE_WORDS and not (described and determined):
+        return _NOT_A_THING
+    if not determined and all(w in vocab.QUALITY_ATTRIBUTES for w in own):
+        return _NOT_A_THING
+    if not described and not determined and not lexicon.visible(head):
+        return _NOT_A_THING
+    return ""
