@@ -208,6 +208,11 @@ def _install(root: Path, venv: Path) -> None:
         stamp.unlink()
         raise
     _link(root, venv)
+    _check_loading(root, venv)
+
+
+def _check_loading(root: Path, venv: Path) -> None:
+    """Import the large libraries once, so that a missing system library is found here and not later."""
     say("Checking that they load ...")
     code = "import torch, diffusers, transformers, PIL; print('PyTorch', torch.__version__)"
     command = [str(venv_python(venv)), "-c", code]

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tolerate_encodings()
     parser = build_parser()
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse(argv)
         if not hasattr(arguments, "run"):
             parser.print_help(sys.stderr)
             return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Sequence
 from typing import NoReturn
 
 from tome_ext.cli.console import CommandError
@@ -20,9 +21,9 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
-        """Like argparse's, but raises :class:`CommandError` in place of exiting."""
-        found, unknown = self.parse_known_args(args, namespace)
+    def parse(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse ``argv``, by default the program's; raises :class:`CommandError` in place of exiting."""
+        found, unknown = self.parse_known_args(argv)
         if unknown:
             flags = [word for word in unknown if word.startswith("-")]
             self.error(f"there is no {(flags or unknown)[0]}{self._nearest((flags or unknown)[0], found)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,24 @@ def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
+def quiet_libraries() -> None:
+    """Keep the libraries' remarks about themselves off the terminal; their errors still come through."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    # diffusers 0.38 renamed an argument that older versions need.
+    warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+
+
 def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The pipeline of ``model``: an embedded one, a diffusers folder, a hub id or a .safetensors checkpoint.
 
     Returns a StableDiffusionXLPipeline or StableDiffusionPipeline on ``device``. Raises CommandError.
     """
+    quiet_libraries()
     if model in EMBEDDED:
         return _embedded(model).to(device=device, dtype=dtype)
     path = Path(model).expanduser()

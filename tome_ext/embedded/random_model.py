@@ -34,8 +34,12 @@ def random_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
     Two text encoders (32 and 64 channels, real vocabulary, the second with projection), a UNet with
     transformer blocks where the authors' attention layers are, 256×256 pixels by default.
     """
-    generator = torch.Generator().manual_seed(seed)
-    pipe = StableDiffusionXLPipeline(
+    with torch.random.fork_rng(devices=[]):  # the libraries draw weights of their own, which are replaced
+        return _sdxl(torch.Generator().manual_seed(seed))
+
+
+def _sdxl(generator: torch.Generator) -> StableDiffusionXLPipeline:
+    return StableDiffusionXLPipeline(
         vae=_autoencoder(generator, scaling=0.13025),
         text_encoder=_filled(CLIPTextModel(_text_config(32, "quick_gelu")), generator),
         text_encoder_2=_filled(CLIPTextModelWithProjection(_text_config(64, "gelu")), generator),
@@ -56,12 +60,15 @@ def random_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
         scheduler=_scheduler(),
         add_watermarker=False,
     )
-    return pipe
 
 
 def random_pipeline_sd15(seed: int = 0) -> StableDiffusionPipeline:
     """An SD1.5 pipeline with random weights and no safety checker: one text encoder (48 channels), 256×256 pixels."""
-    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        return _sd15(torch.Generator().manual_seed(seed))
+
+
+def _sd15(generator: torch.Generator) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
         vae=_autoencoder(generator, scaling=0.18215),
         text_encoder=_filled(CLIPTextModel(_text_config(48, "quick_gelu")), generator),
@@ -122,7 +129,7 @@ def _text_config(width: int, activation: str) -> CLIPTextConfig:
     )
 
 
-def _unet(generator: torch.Generator, **shape: Any) -> UNet2DConditionModel:
+def _unet(generator: torch.Generator, **shape: Any) -> Any:
     common: dict[str, Any] = {"block_out_channels": (16, 32, 64), "layers_per_block": 2, "norm_num_groups": 8}
     unet = _filled(UNet2DConditionModel(sample_size=32, **common, **shape), generator)
     for name, parameter in unet.named_parameters():
@@ -132,7 +139,7 @@ def _unet(generator: torch.Generator, **shape: Any) -> UNet2DConditionModel:
 
 
 def _autoencoder(generator: torch.Generator, scaling: float) -> AutoencoderKL:
-    vae = AutoencoderKL(
+    shape = AutoencoderKL(
         block_out_channels=(8, 8, 16, 16),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
@@ -142,7 +149,8 @@ def _autoencoder(generator: torch.Generator, scaling: float) -> AutoencoderKL:
         scaling_factor=scaling,
         force_upcast=False,
     )
-    return _filled(vae, generator)
+    vae: AutoencoderKL = _filled(shape, generator)
+    return vae
 
 
 def _scheduler() -> EulerDiscreteScheduler:
