@@ -8,7 +8,7 @@ from tome_ext.cli import build_parser, main
 from tome_ext.cli.console import CommandError
 from tome_ext.cli.generate import plan, slug, unused
 from tome_ext.cli.recipe import Recipe, read_recipe, save_png
-from tome_ext.cli.sampling import Job, batches
+from tome_ext.cli.sampling import Job, batches, sample
 from tome_ext.settings import preset
 
 QUICK = ["--steps", "2", "--size", "64x72", "--seed", "5", "--quiet"]
@@ -96,6 +96,29 @@ def test_flags_beside_from_image_change_single_things(generate):
     assert (pixels(first) != pixels(second)).any()
 
 
+def test_what_was_finished_before_an_interrupt_is_there(generate, monkeypatch, tmp_path):
+    calls = []
+
+    def sample_once(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return sample(*arguments, **options)
+
+    monkeypatch.setattr("tome_ext.cli.generate.sample", sample_once)
+    assert main(["generate", "a cat", "--count", "3", *QUICK, "--out", str(tmp_path / "out")]) == 130
+    assert [path.stem for path in (tmp_path / "out").iterdir()] == ["a-cat-5"]
+
+
+def test_too_little_memory_is_said_in_one_line(generate, monkeypatch, tmp_path, capsys):
+    def fails(*arguments, **options):
+        raise RuntimeError("CUDA out of memory. Tried to allocate ...")
+
+    monkeypatch.setattr("tome_ext.cli.generate.sample", fails)
+    assert main(["generate", "a cat", *QUICK, "--out", str(tmp_path)]) == 2
+    assert "out of memory: try a smaller --size" in capsys.readouterr().err
+
+
 def test_nothing_is_overwritten(generate):
     generate("a cat", *QUICK)
     assert sorted(generate("a cat", *QUICK)) == ["a-cat-5", "a-cat-5_2"]
@@ -139,6 +162,8 @@ def test_a_model_that_only_the_metadata_names_is_not_opened(tmp_path):
         (["a", "--size", "65x64"], "width = 65: must be a multiple of 8"),
         (["a", "--count", "0"], "count = 0: must be a whole number from 1"),
         (["a", "--seed", "-1"], "seed = -1"),
+        (["a", "--seed", str(2**63 - 1), "--count", "2"], "seed = "),
+        (["a", "b" * 20_001], "prompt = "),
         (["a", "--guidance", "nan"], "guidance = nan"),
         (["a", "--batch", "0"], "batch = 0"),
         (["a", "--from-image", "nowhere.png"], "nowhere.png cannot be read"),

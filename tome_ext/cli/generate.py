@@ -35,10 +35,22 @@ Every PNG carries all settings in its metadata; --from-image repeats it, and fla
 things. Give --model a Stable Diffusion 1.5, 2 or XL model; without it a small random network shows that
 everything runs."""
 
+_EXAMPLES = """\
+examples:
+  ... generate "a red book and a yellow vase" --model FOLDER --compare --attention-maps
+  ... generate "a cat wearing a hat and a dog" --groups "cat: wearing a hat" --preset fast --count 4 --seed 1
+  ... generate --from-image out/picture.png --model FOLDER --related-weight 1.3"""
+
 
 def add_generate_command(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``generate`` to the command line."""
-    parser = subparsers.add_parser("generate", help="make pictures", description=_DESCRIPTION)
+    parser = subparsers.add_parser(
+        "generate",
+        help="make pictures",
+        usage="python -m tome_ext generate PROMPT [PROMPT ...] [options]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+    )
     parser.add_argument(
         "prompts", nargs="*", metavar="PROMPT", help="what to draw; several prompts give several pictures"
     )
@@ -119,7 +131,10 @@ def plan(arguments: argparse.Namespace) -> tuple[list[str], Recipe]:
         given["width"], given["height"] = _size(arguments.size)
     settings = settings_from(arguments, base.settings if base else None)
     recipe = base or Recipe(prompt=prompts[0], seed=secrets.randbelow(2**32))
-    return prompts, recipe.replace(settings=settings, **{k: v for k, v in given.items() if v is not None})
+    recipe = recipe.replace(settings=settings, **{k: v for k, v in given.items() if v is not None})
+    for prompt in prompts:  # so that nothing is refused after the sampling
+        recipe.replace(prompt=prompt, seed=recipe.seed + recipe.count - 1)
+    return prompts, recipe
 
 
 def _model(given: str | None, base: Recipe | None) -> str:
@@ -151,47 +166,57 @@ def _run(arguments: argparse.Namespace) -> int:
     set_scheduler(pipe, recipe.scheduler)
     recipe = recipe.replace(model=model_name(recipe.model))
     jobs = [Job(prompt, recipe.seed + number) for prompt in prompts for number in range(recipe.count)]
-    plain, tome = _sample_all(pipe, jobs, recipe, arguments)
-    width, height = (plain or tome)[0].image.size
-    recipe = recipe.replace(width=width, height=height)
-    for start in range(0, len(jobs), recipe.count):
-        chosen = slice(start, start + recipe.count)
-        _write(arguments.out, recipe.replace(prompt=jobs[start].prompt), plain[chosen], tome[chosen])
+    pairs: list[tuple[Made, Made]] = []
+    for number, chosen in enumerate(batches(jobs, arguments.batch)):
+        label = f"{number * arguments.batch + 1}/{len(jobs)}"
+        plain, tome = _sample(pipe, chosen, recipe, "" if arguments.quiet else label)
+        for method, pictures in (("plain", plain), ("tome", tome)):
+            for made in pictures:
+                _write(made, arguments.out, recipe.replace(method=method, count=1))
+        if recipe.method == "compare":
+            pairs += zip(plain, tome, strict=True)
+    for start in range(0, len(pairs), recipe.count):
+        _write_comparison(pairs[start : start + recipe.count], arguments.out, recipe)
     return 0
 
 
-def _sample_all(
-    pipe: Any, jobs: Sequence[Job], recipe: Recipe, arguments: argparse.Namespace
-) -> tuple[list[Made], list[Made]]:
-    """All pictures without ToMe, and all with it; either may be empty."""
-    made: dict[bool, list[Made]] = {False: [], True: []}
-    for chosen in batches(jobs, arguments.batch):
-        for with_tome, skipped in ((False, "tome"), (True, "plain")):
-            if recipe.method == skipped:
-                continue
-            number = f"{len(made[with_tome]) + 1}/{len(jobs)}"
-            label = "" if arguments.quiet else f"{'with ToMe' if with_tome else 'without ToMe'} {number}"
-            made[with_tome] += sample(pipe, chosen, recipe, tome=with_tome, label=label)
-    return made[False], made[True]
+def _sample(pipe: Any, jobs: Sequence[Job], recipe: Recipe, label: str) -> tuple[list[Made], list[Made]]:
+    """One batch without ToMe, and with it; the one that the recipe does not ask for is empty."""
+    made: dict[str, list[Made]] = {"plain": [], "tome": []}
+    for method, words in (("plain", "without ToMe"), ("tome", "with ToMe")):
+        if recipe.method in (method, "compare"):
+            bar = f"{words} {label}" if label else ""
+            try:
+                made[method] = sample(pipe, jobs, recipe, tome=method == "tome", label=bar)
+            except RuntimeError as error:
+                if "out of memory" not in str(error).lower():
+                    raise
+                raise CommandError("out of memory: try a smaller --size or --batch, or --preset fast") from error
+    return made["plain"], made["tome"]
 
 
-def _write(folder: Path, recipe: Recipe, plain: Sequence[Made], tome: Sequence[Made]) -> None:
-    """Write the pictures of one prompt, and say where they are."""
-    for method, pictures in (("plain", plain), ("tome", tome)):
-        for made in pictures:
-            single = recipe.replace(method=method, seed=made.job.seed, count=1)
-            suffix = "-plain" if method == "plain" else ""
-            _save(made.image, folder, single, suffix)
-            if made.report is not None:
-                _tell(made.report)
-                _write_maps(folder, single, made)
-    if recipe.method == "compare":
-        from tome_ext.cli.pictures import grid
+def _with_size(recipe: Recipe, image: Image.Image) -> Recipe:
+    return recipe.replace(width=image.size[0], height=image.size[1])
 
-        rows = [[without.image, with_.image] for without, with_ in zip(plain, tome, strict=True)]
-        preset = recipe.settings.changes()["preset"]
-        sheet = grid(rows, ["without ToMe", f"with ToMe ({preset})"], recipe.prompt)
-        _save(sheet, folder, recipe, "-compare")
+
+def _write(made: Made, folder: Path, recipe: Recipe) -> None:
+    """Write one picture, and its attention maps; say where they are and what was bound to what."""
+    recipe = _with_size(recipe, made.image).replace(prompt=made.job.prompt, seed=made.job.seed)
+    _save(made.image, folder, recipe, "-plain" if recipe.method == "plain" else "")
+    if made.report is not None:
+        _tell(made.report)
+        _write_maps(folder, recipe, made)
+
+
+def _write_comparison(pairs: Sequence[tuple[Made, Made]], folder: Path, recipe: Recipe) -> None:
+    """Write the sheet of one prompt, a row for each seed."""
+    from tome_ext.cli.pictures import grid
+
+    first = pairs[0][0]
+    recipe = _with_size(recipe, first.image).replace(prompt=first.job.prompt)
+    labels = ["without ToMe", f"with ToMe ({recipe.settings.changes()['preset']})"]
+    sheet = grid([[plain.image, tome.image] for plain, tome in pairs], labels, recipe.prompt)
+    _save(sheet, folder, recipe, "-compare")
 
 
 def _write_maps(folder: Path, recipe: Recipe, made: Made) -> None:
