@@ -18,6 +18,7 @@ LAYERS = (
     "words",
     "tokens",
     "embeddings",
+    "unet",
     "attention",
     "losses",
     "refinement",
