@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -68,13 +67,13 @@ class Setting:
         return self._validate_number(value, error)
 
     def _validate_number(self, value: object, error: SettingError) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise error
-        if self.kind == "int" and value != int(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise error
         assert self.minimum is not None
         assert self.maximum is not None
-        if not self.minimum <= value <= self.maximum:
+        if not self.minimum <= value <= self.maximum:  # false for NaN as well
+            raise error
+        if self.kind == "int" and value != int(value):
             raise error
         return int(value) if self.kind == "int" else float(value)
 
@@ -347,7 +346,7 @@ class Settings:
         binding = self.binding_iterations > 0 and self.order == "separate"
         return self.window_stop > self.window_start and (self.iterations > 0 or binding)
 
-    def replace(self, **values: object) -> Settings:
+    def replace(self, /, **values: object) -> Settings:
         """A copy with other values; unknown names raise :class:`SettingError` with the nearest known one."""
         for name in values:
             declaration(name)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tome_ext.cli.console import CommandError
+from tome_ext.cli.recipe import CHUNK, METHODS, SCHEDULERS, Recipe, read_recipe, save_png
+from tome_ext.settings import SettingError, preset
+
+recipes = st.builds(
+    Recipe,
+    prompt=st.text(max_size=80),
+    seed=st.integers(0, 2**63 - 1),
+    negative=st.none() | st.text(max_size=20),
+    steps=st.integers(1, 1000),
+    width=st.integers(0, 1024).map(lambda n: 8 * n),
+    height=st.integers(0, 1024).map(lambda n: 8 * n),
+    guidance=st.floats(0, 100),
+    scheduler=st.sampled_from(list(SCHEDULERS)),
+    model=st.text(max_size=20),
+    method=st.sampled_from(METHODS),
+    count=st.integers(1, 1000),
+    maps=st.booleans(),
+    settings=st.sampled_from(["fast", "reference"]).map(preset),
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+)
+
+
+def with_chunk(path, text: str):
+    info = PngInfo()
+    info.add_text(CHUNK, text)
+    Image.new("RGB", (4, 4)).save(path, pnginfo=info)
+    return path
+
+
+@given(recipes)
+def test_a_recipe_survives_json(recipe):
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@pytest.mark.parametrize("prompt", ["a cat", 'say "cat"\n and <b>dog</b>', "ein Hündchen 🐶", ""])
+def test_a_png_carries_its_recipe(tmp_path, prompt):
+    recipe = Recipe(prompt, seed=3, negative="blur", width=64, height=32, settings=preset("paper").replace(ets=False))
+    save_png(Image.new("RGB", (64, 32)), tmp_path / "a.png", recipe)
+    assert read_recipe(tmp_path / "a.png") == recipe
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info[CHUNK].isascii()
+        assert image.info["parameters"] == recipe.parameters()
+
+
+def test_the_parameters_can_be_read_by_people_and_webuis():
+    recipe = Recipe("a cat", seed=3, negative="blur", width=64, height=32, model="m", settings=preset("fast"))
+    recipe = recipe.replace(settings=recipe.settings.replace(groups="cat: hat, big", noun_weight=1.1))
+    assert recipe.parameters() == (
+        "a cat\nNegative prompt: blur\nSteps: 30, Sampler: model, CFG scale: 7.0, Seed: 3, Size: 64x32, Model: m, "
+        'ToMe: fast, ToMe groups: "cat: hat, big", ToMe noun weight: 1.1'
+    )
+    assert recipe.replace(method="plain").parameters().endswith("ToMe: off")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("seed", -1, "a whole number from 0"),
+        ("seed", 1.5, "a whole number from 0"),
+        ("seed", True, "a whole number from 0"),
+        ("steps", 0, "from 1 to 1000"),
+        ("steps", 10**400, "from 1 to 1000"),
+        ("guidance", float("nan"), "a number from 0 to 100"),
+        ("width", 100, "a multiple of 8"),
+        ("height", 10**6, "from 0 to 8192"),
+        ("count", "2", "from 1 to 1000"),
+        ("prompt", None, "text of at most"),
+        ("prompt", "x" * 20_001, "text of at most"),
+        ("negative", 3, "text of at most"),
+        ("scheduler", "../x", "one of model, ddim"),
+        ("method", "magic", "one of tome, plain, compare"),
+        ("maps", 1, "true or false"),
+    ],
+)
+def test_an_invalid_field_is_refused_with_its_name_and_range(field, value, allowed):
+    values = {**Recipe("a", 1).to_json(), field: value}
+    with pytest.raises(CommandError, match=f"^{field} = .*{allowed}"):
+        Recipe.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__import__('os').abort()", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ("{}", "incomplete"),
+        (" " * 200_001, "longer than"),
+        ('{"prompt": "a", "seed": 1, "settings": {"self": 1}}', "no setting is called 'self'"),
+        ('{"prompt": "a", "seed": 1, "settings": {"noun_weight": 1e999}}', "noun_weight = inf"),
+        ('{"prompt": "a", "seed": 1, "settings": []}', "incomplete"),
+    ],
+)
+def test_bad_metadata_is_refused_with_the_reason(tmp_path, text, message):
+    with pytest.raises(CommandError, match=message):
+        read_recipe(with_chunk(tmp_path / "bad.png", text))
+
+
+@given(st.dictionaries(st.sampled_from(list(Recipe("", 0).to_json())), anything))
+def test_metadata_from_anyone_gives_a_recipe_or_an_error(values):
+    try:
+        recipe = Recipe.from_json(values)
+    except (CommandError, SettingError):
+        return
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_a_picture_without_our_metadata_is_refused(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(CommandError, match="carries no settings"):
+        read_recipe(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n\x00\x00"])
+def test_a_file_that_is_no_png_is_refused(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(CommandError, match="cannot be read as a PNG"):
+        read_recipe(tmp_path / "a.png")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(CommandError, match="cannot be read"):
+        read_recipe(tmp_path / "none.png")

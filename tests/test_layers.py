@@ -1,0 +1,94 @@
+"""The arrows of docs/ARCHITECTURE.md, read from the source: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tome_ext"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Lowest first: a part may import those before it, never those behind it.
+LAYERS = (
+    "settings",
+    "embedded",
+    "words",
+    "tokens",
+    "embeddings",
+    "unet",
+    "attention",
+    "losses",
+    "refinement",
+    "composition",
+    "hosts",
+    "cli",
+)
+# These stand beside the layers: they run before anything is installed, or only start the command line.
+OUTSIDE = ("environment", "quickstart", "__init__", "__main__")
+WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio")
+TORCH_FREE = ("settings", "words", "environment", "quickstart", "__init__")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The absolute names of all modules that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).with_suffix("").parts[: -node.level] if node.level else ()
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def parts_imported(path: Path) -> set[str]:
+    names = (name.split(".") for name in imported(path))
+    return {name[1] for name in names if name[0] == "tome_ext" and len(name) > 1} - {"__version__"}
+
+
+def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    file = tmp_path / "tome_ext" / "words" / "x.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("import a.b\ndef f():\n    from ..hosts import c\n    from . import d\n    from e import g\n")
+    assert {"a.b", "tome_ext.hosts", "tome_ext.hosts.c", "tome_ext.words.d", "e"} <= imported(file)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_point_one_way(path):
+    part = part_of(path)
+    if part in OUTSIDE:
+        return
+    assert part in LAYERS, f"{part} has no place in LAYERS yet"
+    allowed = {*LAYERS[: LAYERS.index(part) + 1]}
+    assert parts_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_hosts_know_a_webui(path):
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert part_of(path) == "hosts" or not roots & set(WEBUI)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if part_of(p) in TORCH_FREE], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_words_and_settings_run_without_torch(path):
+    assert not {name.split(".")[0] for name in imported(path)} & {"torch", "numpy", "diffusers", "transformers"}
+
+
+def test_quickstart_needs_nothing_but_python():
+    import sys
+
+    for name in ("environment", "quickstart", "__init__"):
+        roots = {module.split(".")[0] for module in imported(PACKAGE / f"{name}.py")}
+        assert roots <= {*sys.stdlib_module_names, "tome_ext"}
+        assert parts_imported(PACKAGE / f"{name}.py") - {"environment.ROOT"} <= {"environment"}

@@ -1,0 +1,265 @@
+"""The ``generate`` command: pictures with ToMe, compared with plain ones and explained by attention maps."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import secrets
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tome_ext.cli.console import CommandError, say, warn
+from tome_ext.cli.flags import add_setting_flags, settings_from
+from tome_ext.cli.models import (
+    DEFAULT_MODEL,
+    DTYPES,
+    EMBEDDED,
+    choose_device,
+    choose_dtype,
+    model_name,
+    open_pipeline,
+    set_scheduler,
+)
+from tome_ext.cli.recipe import SCHEDULERS, Recipe, read_recipe, save_png
+from tome_ext.cli.sampling import Job, Made, batches, sample
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_DESCRIPTION = """\
+Make pictures with ToMe: words that belong together become one token, so that attributes stay with their object.
+
+Every PNG carries all settings in its metadata; --from-image repeats it, and flags beside it change single
+things. Give --model a Stable Diffusion 1.5, 2 or XL model; without it a small random network shows that
+everything runs."""
+
+_EXAMPLES = """\
+examples:
+  ... generate "a red book and a yellow vase" --model FOLDER --compare --attention-maps
+  ... generate "a cat wearing a hat and a dog" --groups "cat: wearing a hat" --preset fast --count 4 --seed 1
+  ... generate --from-image out/picture.png --model FOLDER --related-weight 1.3"""
+
+
+def add_generate_command(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``generate`` to the command line."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="make pictures",
+        usage="python -m tome_ext generate PROMPT [PROMPT ...] [options]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument(
+        "prompts", nargs="*", metavar="PROMPT", help="what to draw; several prompts give several pictures"
+    )
+    _add_model_flags(parser)
+    _add_picture_flags(parser)
+    _add_output_flags(parser)
+    add_setting_flags(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        help="a folder in diffusers' layout, a .safetensors checkpoint, a hub id such as OWNER/NAME (downloaded once), "
+        f"or one of {', '.join(EMBEDDED)} (default: {DEFAULT_MODEL})",
+    )
+    group.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1, mps; auto takes the fastest (default: auto)"
+    )
+    group.add_argument("--dtype", choices=DTYPES, default="auto", help="auto: float16 on a GPU, float32 on the CPU")
+
+
+def _add_picture_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("picture")
+    group.add_argument("--seed", type=int, help="of the first picture, the next one has the next (default: drawn)")
+    group.add_argument("--count", type=int, help="pictures per prompt (default: 1)")
+    group.add_argument("--steps", type=int, help="sampling steps (default: 30)")
+    group.add_argument("--size", metavar="WxH", help="in pixels, multiples of 8 (default: the model's own)")
+    group.add_argument("--negative", metavar="PROMPT", help="what should not be in the picture")
+    group.add_argument("--guidance", type=float, help="how strictly the prompt is followed (default: 7)")
+    group.add_argument("--scheduler", choices=tuple(SCHEDULERS), help="the sampler (default: the model's own)")
+    group.add_argument("--batch", type=int, default=1, help="pictures computed at once (default: 1)")
+    method = group.add_mutually_exclusive_group()
+    method.add_argument(
+        "--compare", dest="method", action="store_const", const="compare", help="also without ToMe, side by side"
+    )
+    method.add_argument("--plain", dest="method", action="store_const", const="plain", help="only without ToMe")
+
+
+def _add_output_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="folder for the files (default: out)"
+    )
+    group.add_argument(
+        "--attention-maps",
+        action=argparse.BooleanOptionalAction,
+        help="one heat map per object's token over the picture",
+    )
+    group.add_argument("--from-image", type=Path, metavar="FILE", help="repeat the picture in FILE from its metadata")
+    group.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def plan(arguments: argparse.Namespace) -> tuple[list[str], Recipe]:
+    """The prompts and the recipe that the flags ask for, each flag before what ``--from-image`` says.
+
+    Raises CommandError or SettingError; loads no model.
+    """
+    base = read_recipe(arguments.from_image) if arguments.from_image else None
+    if base is None and not arguments.prompts:
+        raise CommandError("give a PROMPT, or --from-image FILE")
+    if arguments.batch < 1:
+        raise CommandError(f"batch = {arguments.batch}: must be at least 1")
+    prompts = arguments.prompts or [base.prompt if base else ""]
+    given = {
+        "seed": arguments.seed,
+        "count": arguments.count,
+        "steps": arguments.steps,
+        "negative": arguments.negative,
+        "guidance": arguments.guidance,
+        "scheduler": arguments.scheduler,
+        "method": arguments.method,
+        "maps": arguments.attention_maps,
+        "model": _model(arguments.model, base),
+    }
+    if arguments.size is not None:
+        given["width"], given["height"] = _size(arguments.size)
+    settings = settings_from(arguments, base.settings if base else None)
+    recipe = base or Recipe(prompt=prompts[0], seed=secrets.randbelow(2**32))
+    recipe = recipe.replace(settings=settings, **{k: v for k, v in given.items() if v is not None})
+    for prompt in prompts:  # so that nothing is refused after the sampling
+        recipe.replace(prompt=prompt, seed=recipe.seed + recipe.count - 1)
+    return prompts, recipe
+
+
+def _model(given: str | None, base: Recipe | None) -> str:
+    """The model to open. One that only a file's metadata names is opened when it is an embedded one."""
+    if given is not None:
+        return given
+    if base is None:
+        return DEFAULT_MODEL
+    if base.model not in EMBEDDED:
+        raise CommandError(f"the picture was made with the model {base.model!r}: say with --model where it is")
+    return base.model
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", text.strip())
+    if not found or "0" in found.groups():
+        raise CommandError(f"size = {text!r}: must be WIDTHxHEIGHT in pixels, such as 1024x768")
+    return int(found[1]), int(found[2])
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    prompts, recipe = plan(arguments)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"the folder {arguments.out} cannot be made: {error}") from error
+    device = choose_device(arguments.device)
+    pipe = open_pipeline(recipe.model, device, choose_dtype(arguments.dtype, device))
+    set_scheduler(pipe, recipe.scheduler)
+    recipe = recipe.replace(model=model_name(recipe.model))
+    jobs = [Job(prompt, recipe.seed + number) for prompt in prompts for number in range(recipe.count)]
+    pairs: list[tuple[Made, Made]] = []
+    for number, chosen in enumerate(batches(jobs, arguments.batch)):
+        label = f"{number * arguments.batch + 1}/{len(jobs)}"
+        plain, tome = _sample(pipe, chosen, recipe, "" if arguments.quiet else label)
+        for method, pictures in (("plain", plain), ("tome", tome)):
+            for made in pictures:
+                _write(made, arguments.out, recipe.replace(method=method, count=1))
+        if recipe.method == "compare":
+            pairs += zip(plain, tome, strict=True)
+    for start in range(0, len(pairs), recipe.count):
+        _write_comparison(pairs[start : start + recipe.count], arguments.out, recipe)
+    return 0
+
+
+def _sample(pipe: Any, jobs: Sequence[Job], recipe: Recipe, label: str) -> tuple[list[Made], list[Made]]:
+    """One batch without ToMe, and with it; the one that the recipe does not ask for is empty."""
+    made: dict[str, list[Made]] = {"plain": [], "tome": []}
+    for method, words in (("plain", "without ToMe"), ("tome", "with ToMe")):
+        if recipe.method in (method, "compare"):
+            bar = f"{words} {label}" if label else ""
+            try:
+                made[method] = sample(pipe, jobs, recipe, tome=method == "tome", label=bar)
+            except RuntimeError as error:
+                if "out of memory" not in str(error).lower():
+                    raise
+                raise CommandError("out of memory: try a smaller --size or --batch, or --preset fast") from error
+    return made["plain"], made["tome"]
+
+
+def _with_size(recipe: Recipe, image: Image.Image) -> Recipe:
+    return recipe.replace(width=image.size[0], height=image.size[1])
+
+
+def _write(made: Made, folder: Path, recipe: Recipe) -> None:
+    """Write one picture, and its attention maps; say where they are and what was bound to what."""
+    recipe = _with_size(recipe, made.image).replace(prompt=made.job.prompt, seed=made.job.seed)
+    _save(made.image, folder, recipe, "-plain" if recipe.method == "plain" else "")
+    if made.report is not None:
+        _tell(made.report)
+        _write_maps(folder, recipe, made)
+
+
+def _write_comparison(pairs: Sequence[tuple[Made, Made]], folder: Path, recipe: Recipe) -> None:
+    """Write the sheet of one prompt, a row for each seed."""
+    from tome_ext.cli.pictures import grid
+
+    first = pairs[0][0]
+    recipe = _with_size(recipe, first.image).replace(prompt=first.job.prompt)
+    labels = ["without ToMe", f"with ToMe ({recipe.settings.changes()['preset']})"]
+    sheet = grid([[plain.image, tome.image] for plain, tome in pairs], labels, recipe.prompt)
+    _save(sheet, folder, recipe, "-compare")
+
+
+def _write_maps(folder: Path, recipe: Recipe, made: Made) -> None:
+    if not recipe.maps:
+        return
+    if not made.report.maps:
+        warn("no attention maps: the prompt has no composite tokens")
+        return
+    from tome_ext.cli.pictures import heat_sheet
+
+    maps = [(label, attention.float().cpu().numpy()) for label, attention in made.report.maps]
+    _save(heat_sheet(made.image, maps, recipe.prompt), folder, recipe, "-maps")
+
+
+def _tell(report: Any) -> None:
+    """Say which words were bound to which, and what went wrong."""
+    for group in report.groups.groups:
+        related = [span.text for span in group.related] + [term.text for term in group.extra]
+        say(f"  {group.noun.text} <- {' '.join(related)}")
+    for warning in report.warnings:
+        warn(warning)
+
+
+def _save(image: Image.Image, folder: Path, recipe: Recipe, suffix: str) -> None:
+    path = unused(folder, f"{slug(recipe.prompt)}-{recipe.seed}{suffix}")
+    try:
+        save_png(image, path, recipe)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error}") from error
+    say(f"{path}")
+
+
+def slug(prompt: str, longest: int = 60) -> str:
+    """A file name's stem from a prompt: lower-case ASCII letters and digits with hyphens, never empty."""
+    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain)[:longest].strip("-") or "picture"
+
+
+def unused(folder: Path, stem: str) -> Path:
+    """``folder/stem.png``, or with the first number behind it that is free: no picture is ever overwritten."""
+    path = folder / f"{stem}.png"
+    number = 2
+    while path.exists():
+        path = folder / f"{stem}_{number}.png"
+        number += 1
+    return path

@@ -1,0 +1,125 @@
+"""Opening the model that ``--model`` names, and its scheduler, device and number format."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tome_ext.cli.console import CommandError, say
+from tome_ext.cli.recipe import SCHEDULERS
+
+if TYPE_CHECKING:
+    import torch
+
+# Models that come with the project, by the names that --model and the metadata use.
+EMBEDDED = ("random-sdxl", "random-sd15")
+DEFAULT_MODEL = "random-sdxl"
+DTYPES = ("auto", "float32", "float16", "bfloat16")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device ``asked`` for; ``auto`` takes CUDA, then MPS, then the CPU. Raises CommandError."""
+    import torch
+
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise CommandError(f"device {asked!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
+    """The number format ``asked`` for; ``auto`` takes float16 on a GPU and float32 on the CPU."""
+    import torch
+
+    if asked == "auto":
+        asked = "float32" if device.type == "cpu" else "float16"
+    dtype: torch.dtype = getattr(torch, asked)
+    return dtype
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' remarks about themselves off the terminal; their errors still come through."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    # diffusers 0.38 renamed an argument that older versions need.
+    warnings.filterwarnings("ignore", message="`torch_dtype` is deprecated")
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+
+
+def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
+    """The pipeline of ``model``: an embedded one, a diffusers folder, a hub id or a .safetensors checkpoint.
+
+    Returns a StableDiffusionXLPipeline or StableDiffusionPipeline on ``device``. Raises CommandError.
+    """
+    quiet_libraries()
+    if model in EMBEDDED:
+        return _embedded(model).to(device=device, dtype=dtype)
+    path = Path(model).expanduser()
+    if not path.exists() and not _HUB_ID.fullmatch(model):
+        raise CommandError(f"model {model!r}: there is no such file or folder, and it is not a hub id (OWNER/NAME)")
+    try:
+        pipe = _checkpoint(path, dtype) if path.is_file() else _folder_or_hub(model, path, dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CommandError(f"model {model!r} cannot be opened: {reason}") from error
+    if not type(pipe).__name__.startswith(("StableDiffusionXLPipeline", "StableDiffusionPipeline")):
+        raise CommandError(f"model {model!r} is a {type(pipe).__name__}; Stable Diffusion 1.5, 2 and XL are known")
+    return pipe.to(device)
+
+
+def _embedded(model: str) -> Any:
+    from tome_ext.embedded.random_model import random_pipeline, random_pipeline_sd15
+
+    say(
+        "No real model: this is a small network with random weights. It shows that everything runs; its "
+        "pictures are coloured noise. Give --model a Stable Diffusion 1.5, 2 or XL model for real ones."
+    )
+    return {"random-sdxl": random_pipeline, "random-sd15": random_pipeline_sd15}[model]()
+
+
+def _folder_or_hub(model: str, path: Path, dtype: torch.dtype) -> Any:
+    import torch
+    from diffusers import DiffusionPipeline
+
+    options: dict[str, Any] = {"torch_dtype": dtype, "use_safetensors": True, "local_files_only": path.exists()}
+    if dtype != torch.float32:
+        try:
+            return DiffusionPipeline.from_pretrained(str(path) if path.exists() else model, variant="fp16", **options)
+        except (OSError, ValueError):  # no half-precision files: the full ones are converted on loading
+            pass
+    return DiffusionPipeline.from_pretrained(str(path) if path.exists() else model, **options)
+
+
+def _checkpoint(path: Path, dtype: torch.dtype) -> Any:
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from safetensors import safe_open
+
+    if path.suffix != ".safetensors":
+        raise CommandError(f"model {str(path)!r}: only .safetensors checkpoints are opened; others can run code")
+    with safe_open(str(path), framework="pt") as file:
+        is_sdxl = any(name.startswith("conditioner.embedders.1.") for name in file.keys())  # noqa: SIM118
+    kind = StableDiffusionXLPipeline if is_sdxl else StableDiffusionPipeline
+    return kind.from_single_file(str(path), torch_dtype=dtype)
+
+
+def set_scheduler(pipe: Any, name: str) -> None:
+    """Replace the pipeline's scheduler by the one called ``name``, with the model's own configuration."""
+    import diffusers
+
+    if SCHEDULERS[name]:
+        pipe.scheduler = getattr(diffusers, SCHEDULERS[name]).from_config(pipe.scheduler.config)
+
+
+def model_name(model: str) -> str:
+    """What the metadata calls the model: a hub id or embedded name as it is, of a path only the last part."""
+    return Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model

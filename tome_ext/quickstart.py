@@ -1,0 +1,68 @@
+"""From a fresh clone to a picture, or to passing tests: ``python3 -m tome_ext.quickstart demo`` or ``test``.
+
+Makes ``.venv`` at the repository's root, or repairs or reuses it, installs the pinned packages and runs.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from tome_ext.environment import ROOT, SetupError, check_python, ensure_environment, explain, say
+
+DEMO_PROMPT = "a cat wearing sunglasses and a dog wearing a hat"
+
+
+def demo(python: Path, root: Path, extra: "list[str]") -> int:
+    """Run the main job once, plain and with ToMe side by side; the exit status is the command's."""
+    say(f"Making a picture: {DEMO_PROMPT}")
+    arguments = extra or [DEMO_PROMPT, "--compare", "--seed", "1"]
+    return subprocess.run(
+        [str(python), "-m", "tome_ext", "generate", *arguments], cwd=str(root), check=False
+    ).returncode
+
+
+def test(python: Path, root: Path, extra: "list[str]") -> int:
+    """Run ruff, mypy and pytest, pytest last; the exit status is 0 only when all three pass."""
+    failed = 0
+    for name, arguments in (
+        ("ruff check", ["ruff", "check", "."]),
+        ("ruff format", ["ruff", "format", "--check", "."]),
+        ("mypy", ["mypy"]),
+    ):
+        say(f"{name} ...")
+        if subprocess.run([str(python), "-m", *arguments], cwd=str(root), check=False).returncode:
+            say(f"{name} found problems: they are listed above, and this run counts as failed.")
+            failed = 1
+    say("pytest ...")
+    status = subprocess.run([str(python), "-m", "pytest", *extra], cwd=str(root), check=False).returncode
+    return status or failed
+
+
+def main(argv: "list[str]") -> int:
+    """Run one of the two commands; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m tome_ext.quickstart",
+        description="Make the environment in .venv, or reuse it, and run the demonstration or the tests.",
+        epilog="Arguments after -- go to the demonstration's `generate` command, or to pytest.",
+    )
+    parser.add_argument("command", choices=("demo", "test"), help="make a picture, or run ruff, mypy and pytest")
+    parser.add_argument("extra", nargs="*", metavar="-- ...", help="further arguments")
+    arguments = parser.parse_args(argv)
+    try:
+        check_python(sys.version_info[:3])
+        python = ensure_environment(ROOT)
+        return {"demo": demo, "test": test}[arguments.command](python, ROOT, arguments.extra)
+    except SetupError as error:
+        print(f"\nThis did not work: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"\nThis did not work: {explain(str(error)) or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
