@@ -41,7 +41,7 @@ _OWN = (
         name="preset",
         default=DEFAULT_PRESET,
         label="ToMe preset",
-        help="A full set of values. fast: merging alone; balanced: the default; paper and reference: what the paper and "
+        help="A full set of values. fast: merging alone; balanced: the default; paper, reference: what the paper and "
         "the authors' code do. Changing a value below makes it custom.",
         group="Use",
         kind="choice",
@@ -135,10 +135,10 @@ def in_preset(setting: Setting) -> bool:
 def preset_of(settings: Settings) -> str:
     """The name of the preset that these settings are, or "custom"."""
     method = [s.name for s in declarations() if in_preset(s)]
-    for name in PRESETS:
-        base = preset(name)
+    for known in PRESETS:
+        base = preset(known)
         if all(getattr(settings, key) == getattr(base, key) for key in method):
-            return name
+            return known
     return CUSTOM
 
 
@@ -158,8 +158,8 @@ def _overlaid(values: Mapping[str, object], over: Mapping[str, object]) -> dict[
     for name in over:
         argument(name)
     out = {**values, "preset": over.get("preset", CUSTOM)}
-    name = argument("preset").validate(out["preset"])
-    if name != CUSTOM:
-        base = preset(str(name))
+    chosen = argument("preset").validate(out["preset"])
+    if chosen != CUSTOM:
+        base = preset(str(chosen))
         out |= {s.name: getattr(base, s.name) for s in declarations() if in_preset(s)}
     return {**out, **over}
