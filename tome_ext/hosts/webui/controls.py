@@ -113,7 +113,7 @@ def component(setting: Setting, elem_id: str) -> Any:
 
 def label(setting: Setting) -> str:
     """A label that is not mistaken for the WebUI's own "Token merging ratio"."""
-    confusable = any(word in setting.label.lower() for word in ("merg", "token"))
+    confusable = setting.group == "Use" or any(word in setting.label.lower() for word in ("merg", "token"))
     return f"ToMe {setting.label[0].lower()}{setting.label[1:]}" if confusable else setting.label
 
 

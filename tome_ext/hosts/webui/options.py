@@ -22,6 +22,7 @@ from tome_ext.settings import (
     declarations,
     preset,
 )
+from tome_ext.words.manual import GroupSyntaxError, parse_groups
 
 TITLE = "ToMe Semantic Binding"
 CUSTOM = "custom"
@@ -31,7 +32,7 @@ _OWN = (
     Setting(
         name="enabled",
         default=False,
-        label="Enable ToMe",
+        label="Enabled",
         help="Bind each attribute and accessory in the prompt to its own object.",
         group="Use",
         kind="bool",
@@ -40,7 +41,7 @@ _OWN = (
     Setting(
         name="preset",
         default=DEFAULT_PRESET,
-        label="ToMe preset",
+        label="Preset",
         help="A full set of values. fast: merging alone; balanced: the default; paper, reference: what the paper and "
         "the authors' code do. Changing a value below makes it custom.",
         group="Use",
@@ -51,7 +52,7 @@ _OWN = (
     Setting(
         name="hires",
         default="merge",
-        label="ToMe in the second pass of hires fix",
+        label="In the second pass of hires fix",
         help="What the second pass gets: merged tokens and refinement (slow, much memory), merged tokens, or nothing.",
         group="Use",
         kind="choice",
@@ -61,7 +62,7 @@ _OWN = (
     Setting(
         name="show_maps",
         default=False,
-        label="Show attention maps",
+        label="Attention maps",
         help="One more picture for each image: where each object's token looks, as heat over the image.",
         group="Use",
         kind="bool",
@@ -103,9 +104,11 @@ class Options:
     @classmethod
     def _from_values(cls, values: Mapping[str, object]) -> Options:
         own = {argument.name: argument.validate(values[argument.name]) for argument in _OWN}
+        settings = Settings().replace(**{s.name: values[s.name] for s in declarations()})
+        _check_groups(settings.groups)
         return cls(
             enabled=cast(bool, own["enabled"]),
-            settings=Settings().replace(**{s.name: values[s.name] for s in declarations()}),
+            settings=settings,
             hires=cast(Hires, own["hires"]),
             show_maps=cast(bool, own["show_maps"]),
         )
@@ -163,3 +166,11 @@ def _overlaid(values: Mapping[str, object], over: Mapping[str, object]) -> dict[
         base = preset(str(chosen))
         out |= {s.name: getattr(base, s.name) for s in declarations() if in_preset(s)}
     return {**out, **over}
+
+
+def _check_groups(text: str) -> None:
+    try:
+        if text.strip():
+            parse_groups(text)
+    except GroupSyntaxError as error:
+        raise SettingError(f"groups = {text!r}: {error.problem} (character {error.position + 1})") from error

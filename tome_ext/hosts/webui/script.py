@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable
@@ -60,6 +61,8 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
             return
         if options.enabled:
             _safely(p, lambda: _start(p, options))
+        elif _job(p) is not None:
+            sys.modules[_GENERATION].stop(p)
 
     def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
         """Prepare the job for a sampling run: the first pass, hires fix, img2img."""
@@ -79,7 +82,10 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
 def register() -> None:
     """Tell the WebUI about the callbacks outside the script; once for each time it loads its scripts."""
     script_callbacks.on_cfg_denoiser(_on_denoise)
+    script_callbacks.on_cfg_denoised(_on_denoised)
     script_callbacks.on_before_ui(xyz.add_axes)
+    with contextlib.suppress(Exception):
+        xyz.add_axes()  # without a page, on_before_ui comes too late
     script_callbacks.on_app_started(api.add_routes)
 
 
@@ -97,10 +103,15 @@ def _job(p: Any) -> Any:
 
 
 def _on_denoise(params: Any) -> None:
-    p = getattr(params.denoiser, "p", None)
-    job = _job(p)
-    if job is not None:
-        _safely(p, lambda: job.on_denoise(params))
+    generation = sys.modules.get(_GENERATION)
+    if generation is not None:
+        _safely(getattr(params.denoiser, "p", None), lambda: generation.on_denoise(params))
+
+
+def _on_denoised(params: Any) -> None:
+    generation = sys.modules.get(_GENERATION)
+    if generation is not None:
+        generation.on_denoised(params)
 
 
 def _safely(p: Any, act: Callable[[], object]) -> None:
