@@ -45,18 +45,16 @@ def phrase_target(step: Step, tokens: Tokens, settings: Settings) -> Target:
         return Target(latents, step.predict(latents, tokens.phrase.float(), tokens.image))
     if step.null is None:
         raise ValueError("phrase_latent = 'own' needs the negative conditioning")
-    # The authors' code samples each phrase by Euler's method, with the guidance's sign reversed.
-    size = math.sqrt(1 + step.sigma**2)
+    # The authors' code samples each phrase by Euler's method, with the guidance's sign reversed, and steps from
+    # the latent as the UNet was given it.
     past = tokens.trajectory
-    if past is None:
-        position = latents.float() * size
-    else:
-        position = past.latents + (step.sigma - past.sigma) * past.direction
-    latents = (position / size).to(latents.dtype)
+    if past is not None:
+        moved = past.latents.float() + (step.sigma - past.sigma) * past.direction
+        latents = (moved / math.sqrt(1 + step.sigma**2)).to(latents.dtype)
     noise = step.predict(latents, tokens.phrase.float(), tokens.image)
     null = step.predict(latents, step.null[list(tokens.image)].float(), tokens.image).float()
     direction = null + step.guidance * (null - noise.float())
-    return Target(latents, noise, Trajectory(position, direction, step.sigma))
+    return Target(latents, noise, Trajectory(latents, direction, step.sigma))
 
 
 def binding_losses(step: Step, composites: Tensor, tokens: Tokens, target: Target, objects: Sequence[int]) -> Tensor:
