@@ -7,8 +7,8 @@ The result is a plain text, one line per class of words: ``CODE<TAB>word word ..
 part-of-speech letters with a frequency digit (``n5v2`` = mostly a noun, sometimes a verb; digits are
 log2 of the count in WordNet's tagged texts), then ``:`` and the flags of the noun:
 ``p`` person or animal, ``w`` can be worn, ``b`` body part or part of a thing, ``l`` place,
-``m`` material, ``v`` vehicle or piece of furniture, ``t`` any other thing, and no flag for what cannot be seen. Two special codes
-hold irregular forms (``=`` ``form>lemma``) and fixed phrases (``+`` ``teddy_bear``).
+``m`` material, ``v`` vehicle or piece of furniture, ``t`` any other thing, and no flag for what cannot be seen. Special codes
+hold irregular nouns and verbs (``=n``, ``=v``: ``form>lemma``) and fixed phrases (``+`` ``teddy_bear``).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ ROOTS = {
     "w": [("clothing", 1), ("garment", 1), ("jewelry", 1), ("headdress", 1), ("spectacles", 1), ("armor", 1),
           ("footwear", 1), ("footwear", 2), ("body_armor", 1), ("adornment", 1), ("mask", 1), ("mask", 4), ("hairpiece", 1),
           ("watch", 1), ("belt", 2), ("helmet", 1), ("uniform", 1), ("goggles", 1), ("earphone", 1)],
+    "p": [("person", 1), ("animal", 1), ("spiritual_being", 1)],
+    "b": [("body_part", 1), ("external_body_part", 1)],
     "l": [("structure", 1), ("room", 1), ("way", 6), ("body_of_water", 1), ("geological_formation", 1),
           ("land", 4), ("location", 1), ("tract", 1), ("vegetation", 1)],
     "v": [("vehicle", 1), ("furniture", 1), ("white_goods", 1)],
@@ -52,14 +54,14 @@ class WordNet:
         self.words: dict[str, set[str]] = defaultdict(set)
         self.counts: dict[tuple[str, str], int] = defaultdict(int)
         self.sense_counts: dict[tuple[str, int], int] = defaultdict(int)
-        self.exceptions: list[tuple[str, str]] = []
+        self.exceptions: list[tuple[str, str, str]] = []
         self._read_index(folder)
         self._read_nouns(folder / "data.noun")
         self._read_counts(folder / "cntlist.rev")
         for pos in ("noun", "verb"):
             for line in (folder / f"{pos}.exc").read_text().splitlines():
                 form, lemma = line.split()[:2]
-                self.exceptions.append((form, lemma))
+                self.exceptions.append((pos[0], form, lemma))
 
     def _read_index(self, folder: Path) -> None:
         for letter, name in POS.items():
@@ -118,7 +120,7 @@ def flags(wn: WordNet, word: str, roots: dict[str, set[str]]) -> str:
     for k, s in enumerate(usual):
         up = wn.ancestors(s)
         name = LEX.get(wn.lexname[s], "")
-        if name in ("noun.person", "noun.animal") and k == 0:
+        if k == 0 and up & roots["p"]:
             out.add("p")
         if up & roots["w"]:
             out.add("w")
@@ -128,7 +130,7 @@ def flags(wn: WordNet, word: str, roots: dict[str, set[str]]) -> str:
             out.add("l")
         if k == 0 and name == "noun.substance":
             out.add("m")
-        if name == "noun.body" or s in wn.is_part and name == "noun.artifact":
+        if name == "noun.body" or up & roots["b"] or (k == 0 and s in wn.is_part and name == "noun.artifact"):
             out.add("b")
         if name in THINGS:
             out.add("t")
@@ -160,13 +162,13 @@ def main(folder: Path, target: Path) -> None:
                 "v" in wn.words.get(parts[-1], ()))
             if lex in THINGS and lex not in ("noun.substance",) and ambiguous and known and "of" not in parts:
                 lines["+"].append(word)
-    for form, lemma in wn.exceptions:
+    for pos, form, lemma in wn.exceptions:
         if WORD.fullmatch(form) and WORD.fullmatch(lemma) and lemma in wn.words and form != lemma:
-            lines["="].append(f"{form}>{lemma}")
+            lines["=" + pos].append(f"{form}>{lemma}")
     text = "".join(f"{code}\t{' '.join(sorted(words))}\n" for code, words in sorted(lines.items()))
     target.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     print(f"{target}: {sum(map(len, lines.values()))} words, {target.stat().st_size} bytes; phrases {len(lines['+'])}, "
-          f"irregular {len(lines['='])}")
+          f"irregular {len(lines['=n']) + len(lines['=v'])}")
 
 
 if __name__ == "__main__":

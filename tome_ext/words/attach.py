@@ -93,12 +93,14 @@ class _Attacher:
         relative = self.kind(at) == "rel"
         if relative:
             at += 1
+        while self.kind(at) == "cop" and self.kind(at + 1) in ("cop", "hold", "dressed"):
+            at += 1
         kind = self.kind(at)
         if kind == "cop":
             done = self._copula(subject, first, at)
         elif kind == "have" and (relative or lexicon.animate(head)):
             done = self._objects(subject, head, first, at, at + 1, "with")
-        elif kind == "hold" and (relative or lexicon.animate(head) or not self._other_animate()):
+        elif kind == "hold" and self._holds(head, relative, at):
             done = self._objects(subject, head, first, at, at + 1, "hold")
         elif kind == "dressed" and not relative:
             done = self._objects(subject, head, first, at, at + 1, "dressed")
@@ -112,8 +114,11 @@ class _Attacher:
             done = first
         return done
 
-    def _other_animate(self) -> bool:
-        return any(lexicon.animate(h) for h in self.heads)
+    def _holds(self, head: str, relative: bool, at: int) -> bool:
+        """A person or an animal; a thing only where nobody else is there to wear it ("a vase wearing a hat")."""
+        if relative or lexicon.animate(head):
+            return True
+        return self.items[at].low.endswith("ing") and not any(lexicon.animate(h) for h in self.heads)
 
     def _adjectives(self, subject: Mention, first: int, verb: int, at: int) -> int:
         adj = self.items[at].mention
@@ -136,6 +141,8 @@ class _Attacher:
 
     def _describes(self, word: int) -> bool:
         low = self.words[word].low
+        if low in vocab.QUALITY_ATTRIBUTES and low not in vocab.HARD_ATTRIBUTES:
+            return False
         return low in vocab.HARD_ATTRIBUTES or lexicon.info(low).adjective > lexicon.info(low).verb
 
     def _dress(self, subject: Mention, head: str, at: int) -> int:
@@ -156,7 +163,13 @@ class _Attacher:
     def _objects(self, subject: Mention, head: str, first: int, link: int, at: int, how: str) -> int:
         """A list of sub-objects after a linking word; the place after it, or ``first`` when the first is none."""
         item = self.items[at] if at < len(self.items) else None
-        if item is None or item.kind != "np" or item.mention is None or not belongs(head, item.low, how):
+        if how == "dressed" and self.kind(at) == "adj" and self.items[link].kind == "dressed":
+            return self._adjectives(subject, first, link, at)
+        if item is None or item.kind != "np" or item.mention is None or self._placed(at + 1):
+            return first
+        if how == "with" and any(self.words[i].low in vocab.POSSESSIVES for i in item.mention.kept):
+            how = "own"
+        if not belongs(head, item.low, how):
             return first
         subject.dropped += self._span(first, link)
         subject.related += self._span(link, link + 1)
@@ -174,6 +187,10 @@ class _Attacher:
             subject.dropped += self._span(at, end)
             subject.absorb(after.mention)
             last, at = after, end + 1
+
+    def _placed(self, at: int) -> bool:
+        """ "on it", "behind it": what is there is no part of it."""
+        return self.kind(at) == "prep" and at + 1 < len(self.items) and self.items[at + 1].low in ("it", "them")
 
     def _nested(self, subject: Mention, at: int, low: str) -> int:
         """Attributes of the sub-object itself: "a hat that is red", "a hat with a feather", "a cup of coffee"."""
@@ -198,6 +215,8 @@ class _Attacher:
         low = after.low
         if after.kind != "np" or after.mention is None or not belongs(head, low, how):
             return False
+        if surely_continues(last.low, low):
+            return True
         if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
             self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
         ):
@@ -205,8 +224,6 @@ class _Attacher:
         separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
         if separated and not after.mention.kept and self.items[at - 1].kind != "and":
             return False
-        if surely_continues(last.low, low):
-            return True
         return not after.mention.kept and self.items[at - 1].kind == "and"
 
     def _share(self, at: int, then: int) -> int:

@@ -60,6 +60,8 @@ def kind_of(words: list[Word], at: int) -> str:
     word = words[at]
     if word.low in vocab.DETERMINERS and word.low != "that" or word.low.isdigit():
         return "det"
+    if word.low == "can" and at and lexicon.is_phrase(words[at - 1].low, "can"):
+        return "word"
     if word.low == "can" and (at + 1 == len(words) or not words[at + 1].is_word or words[at + 1].low in _CLOSED):
         return "word"
     if word.low in _CLOSED:
@@ -161,22 +163,38 @@ class _Reader:
             if solid and self._ends_after_noun(run, at, opened):
                 return run, dropped
             run.append(at)
+            if self._colour_worn(at, opened):
+                return run, dropped
             solid = solid or not self._modifier(at) or self._fixed_name(at)
             at += 1
+
+    def _colour_worn(self, at: int, opened: bool) -> bool:
+        """ "a woman in orange riding horses": the colour is a noun."""
+        low, after = self.low(at), self.low(at + 1)
+        worn = not opened and self.before_low == "in" and at == self.at and low in vocab.COLOURS
+        return worn and lexicon.info(after).participle and after.endswith("ing")
 
     def _fixed_name(self, at: int) -> bool:
         low = self.low(at)
         nominal = low not in vocab.HARD_ATTRIBUTES or low in vocab.NAMES_THINGS
-        return nominal and self.kind(at + 1) == "word" and lexicon.is_phrase(low, self.low(at + 1))
+        after = self.low(at + 1)
+        named = after not in vocab.HARD_ATTRIBUTES or after in vocab.ALSO_THINGS
+        return nominal and named and lexicon.is_phrase(low, after)
 
     def _modifier(self, at: int) -> bool:
         """Whether a word describes a following noun rather than naming a thing."""
         low, info = self.low(at), lexicon.info(self.low(at))
-        if low in vocab.HARD_ATTRIBUTES or low in vocab.QUALITY_ATTRIBUTES and not info.noun > 4:
+        if low in vocab.HARD_ATTRIBUTES or self._intensifies(at):
+            return True
+        if low in vocab.QUALITY_ATTRIBUTES and info.noun <= 4:
             return True
         if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
             return True
         return info.participle and info.verb > info.noun
+
+    def _intensifies(self, at: int) -> bool:
+        """ "light" in "light blue"."""
+        return self.low(at) in vocab.INTENSIFIERS and self.low(at + 1) in vocab.COLOURS
 
     def _joiner(self, run: list[int], at: int, opened: bool) -> int:
         """The place after "and" or a comma (or both) that joins two adjectives of one noun, else 0."""
@@ -202,14 +220,10 @@ class _Reader:
         for i in range(at, min(at + 12, len(self.words))):
             kind = self.kind(i)
             if kind == "word" and not self._modifier(i):
-                return lexicon.info(self.low(i)).noun > 0 and not self._verb_here(i)
+                return lexicon.info(self.low(i)).noun > 0
             if kind not in ("word", "and") and self.low(i) != ",":
                 return kind != "det" and self._noun_capable(i - 1) and i - at > 1
         return False
-
-    def _verb_here(self, at: int) -> bool:
-        info = lexicon.info(self.low(at))
-        return info.verb > info.noun
 
     def _noun_capable(self, at: int) -> bool:
         low = self.low(at)
@@ -239,7 +253,10 @@ class _Reader:
         info, after = lexicon.info(self.low(at)), self.kind(at + 1)
         subject_plural = lexicon.info(self.low(run[-1])).plural or self.conjoined
         first = self.low(self.at) if opened else ""
-        if after in ("det", "other") and opened:
+        if after in ("det", "other") and (opened or self.conjoined):
+            return True
+        goes_on = after not in ("end", "hard", "comma", "and")
+        if self.conjoined and goes_on and first not in ("a", "an") and not info.third and info.verb > info.noun + 2:
             return True
         if info.third:
             if subject_plural:
@@ -274,7 +291,7 @@ class _Reader:
             low = self.low(run[k - 1])
             named = self._fixed_name(run[k - 1]) or (k > 1 and self._fixed_name(run[k - 2]))
             compound = named or not self._modifier(run[k - 1])
-            if not compound or run[k] != run[k - 1] + 1 or low in vocab.INTENSIFIERS:
+            if not compound or run[k] != run[k - 1] + 1 or self._intensifies(run[k - 1]):
                 break
             k -= 1
         return run[k:], run[:k]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 SYNTAXES = ("a1111", "plain")
 
 _NETWORK = re.compile(r"<\w+:[^>]+>")
-_BREAK = re.compile(r"\s*\b(BREAK)\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"\bAND\b")
 _ATTENTION = re.compile(
     r"\\\(|\\\)|\\\[|\\]|\\\\|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|]|[^\\()\[\]:]+|:",
@@ -121,11 +121,12 @@ def _number(text: str) -> float:
 
 
 def _split_breaks(part: Mapped, pieces: list[tuple[Mapped, float]]) -> None:
-    at = 0
-    for m in _BREAK.finditer(part.text):
-        pieces += [(part[at : m.start()], 1.0), (part[m.start(1) : m.end(1)], -1.0)]
-        at = m.end()
-    pieces.append((part[at : len(part.text)], 1.0))
+    text, at = part.text, 0
+    for m in _BREAK.finditer(text):
+        end = at + len(text[at : m.start()].rstrip())
+        pieces += [(part[at:end], 1.0), (part[m.start() : m.end()], -1.0)]
+        at = len(text) - len(text[m.end() :].lstrip())
+    pieces.append((part[at : len(text)], 1.0))
 
 
 def _merge(pieces: list[tuple[Mapped, float]]) -> list[Fragment]:

@@ -9,7 +9,7 @@ def _words(text: str) -> frozenset[str]:
 
 ARTICLES = _words("a an the")
 DETERMINERS = ARTICLES | _words(
-    "this that these those my your his her its our their some any each every another no both all several many"
+    "whose this that these those my your his her its our their some any each every another no both all several many"
     " few multiple various numerous one two three four five six seven eight nine ten dozen couple"
 )
 SINGULAR = _words("a an one each every this that another")
@@ -110,6 +110,13 @@ WEARABLE = _words(
     " jeans pants shorts skirt kimono suit vest belt backpack headphones tiara beanie beret bikini swimsuit apron"
     " robe t-shirt tshirt hairband headband ribbon bow choker thighhighs stockings sneakers turban veil costume"
 )
+# Parts and decorations of things that a dictionary does not list as parts.
+PARTS = _words(
+    "pattern patterns stripe stripes spot spots dot dots print prints logo frosting icing trim edge edges top tops base"
+    " bases fringe lining accent accents patch patches marking markings facet facets rim border frame legs leg lid seat"
+    " handle handles tile tiles fittings trimmings decorations stomach stain stains roof wheels petals leaves buttons"
+)
+POSSESSIVES = _words("its his her their my your our whose")
 # Nouns whose colours say where they are, not what they are: with them "with" introduces things, not parts.
 PLACES = _words(
     "room bathroom kitchen bedroom garden park street city house building beach forest field landscape sky scene"
