@@ -14,6 +14,9 @@ from tome_ext.words.chunk import Item
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
+# A joint and what may follow it when a noun phrase goes on: "and holding", ", wearing", "and with".
+_GOES_ON = {("and", "hold"), ("and", "dressed"), ("and", "with"), ("comma", "hold"), ("comma", "dressed")}
+
 
 def attach(words: list[Word], items: list[Item]) -> list[Mention]:
     """The objects of a prompt, each with its sub-objects."""
@@ -51,9 +54,7 @@ class _Attacher:
     def _late(self, at: int) -> int:
         """A participle away from its noun ("a cat on a sofa wearing a hat", "1girl, wearing a hat")."""
         here = self._clause_start(at)
-        candidates = [
-            k for k, m in enumerate(self.found) if lexicon.animate(self.heads[k]) and m.noun[0] >= here
-        ]
+        candidates = [k for k, m in enumerate(self.found) if lexicon.animate(self.heads[k]) and m.noun[0] >= here]
         if len(candidates) != 1:
             return at + 1
         target = candidates[0]
@@ -70,13 +71,11 @@ class _Attacher:
         """Take in what follows a noun phrase, as far as it surely belongs to it; the place after it."""
         while True:
             then = self._one(subject, head, at)
-            if then == at and self.kind(at) in ("and", "comma") and self.kind(at + 1) in ("hold", "dressed", "with"):
-                if self.kind(at + 1) != "with" or self.kind(at) == "and":
-                    then = self._one(subject, head, at + 1)
-                    if then > at + 1:
-                        subject.dropped += self._span(at, at + 1)
-                    else:
-                        then = at
+            if then == at and (self.kind(at), self.kind(at + 1)) in _GOES_ON:
+                further = self._one(subject, head, at + 1)
+                if further > at + 1:
+                    subject.dropped += self._span(at, at + 1)
+                    then = further
             if then == at:
                 return at
             at = then
@@ -108,7 +107,11 @@ class _Attacher:
             done = self._objects(subject, head, first, at, at + 1, "with")
         elif kind == "prep" and self.items[at].low == "in" and not relative:
             done = self._dress(subject, head, at)
-        elif kind == "verb" and self.items[at].low in ("painted", "colored", "coloured", "dyed") and self.kind(at + 1) == "adj":
+        elif (
+            kind == "verb"
+            and self.items[at].low in ("painted", "colored", "coloured", "dyed")
+            and self.kind(at + 1) == "adj"
+        ):
             done = self._adjectives(subject, first, at, at + 1)
         else:
             done = first
@@ -152,7 +155,9 @@ class _Attacher:
         after = self.items[at + 1] if at + 1 < len(self.items) else None
         if after is None or after.mention is None:
             return at
-        if after.kind == "adj" and all(self.words[i].low in vocab.COLOURS | vocab.INTENSIFIERS for i in after.mention.related):
+        if after.kind == "adj" and all(
+            self.words[i].low in vocab.COLOURS | vocab.INTENSIFIERS for i in after.mention.related
+        ):
             subject.related += [self.items[at].start, *after.mention.related]
             subject.dropped += after.mention.dropped
             return at + 2
@@ -230,15 +235,14 @@ class _Attacher:
         """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
         first = self.items[at].mention
         assert first is not None
-        if then != at + 1 or not first.related or first.dropped or self.kind(then) != "and":
+        if then != at + 1 or not first.related or max(first.related) > first.noun[0] or self.kind(then) != "and":
             return then
         second = self.items[then + 1] if then + 1 < len(self.items) else None
         if second is None or second.kind != "np" or second.mention is None:
             return then
-        plain = not second.mention.related and not second.mention.kept
-        if plain and self.kind(then + 2) not in ("with", "hold", "rel", "dressed") and (
-            can_share(second.low)
-        ):
-            if first.kept or lexicon.info(self.items[at].low).plural:
-                second.mention.shared = list(first.related)
+        bare = not second.mention.related and not second.mention.kept
+        ends = self.kind(then + 2) not in ("with", "hold", "rel", "dressed")
+        sure = bool(first.kept) or lexicon.info(self.items[at].low).plural
+        if bare and ends and sure and can_share(second.low):
+            second.mention.shared = list(first.related)
         return then

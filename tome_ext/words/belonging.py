@@ -9,7 +9,8 @@ from tome_ext.words import vocabulary as vocab
 def belongs(head: str, low: str, how: str) -> bool:
     """Whether a thing can be a sub-object of ``head``.
 
-    ``how``: "hold" (wearing, holding), "dressed" (dressed in, in a dress, made of), "with" (with, that has), "own" (with its).
+    ``how``: "hold" (wearing, holding), "dressed" (dressed in, in a dress, made of), "with" (with, that has),
+    "own" (with its).
     """
     if how in ("hold", "own"):
         return not lexicon.animate(low)
@@ -22,9 +23,7 @@ def belongs(head: str, low: str, how: str) -> bool:
     if how == "dressed":
         return True
     if lexicon.animate(head):
-        return not lexicon.bulky(low) and (
-            not lexicon.place(low) or lexicon.part(low) or lexicon.wearable(low)
-        )
+        return not lexicon.bulky(low) and (not lexicon.place(low) or lexicon.part(low) or lexicon.wearable(low))
     return lexicon.part(low) or lexicon.wearable(low)
 
 

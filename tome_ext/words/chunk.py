@@ -58,7 +58,7 @@ def kind_of(words: list[Word], at: int) -> str:
     if at >= len(words):
         return "end"
     word = words[at]
-    if word.low in vocab.DETERMINERS and word.low != "that" or word.low.isdigit():
+    if (word.low in vocab.DETERMINERS and word.low != "that") or word.low.isdigit():
         return "det"
     if word.low == "can" and at and lexicon.is_phrase(words[at - 1].low, "can"):
         return "word"
@@ -211,7 +211,8 @@ class _Reader:
             return 0
         if comma and not (opened or self.before in ("with", "prep", "hold", "dressed", "have", "cop")):
             return 0
-        return end if self._leads_to_noun(end) else 0
+        predicate = self.before == "cop" and self._modifier(end) and self.kind(end + 1) != "word"
+        return end if predicate or self._leads_to_noun(end) else 0
 
     def _leads_to_noun(self, at: int) -> bool:
         """Adjectives, joined or not, and then a noun, with no determiner between."""
@@ -288,7 +289,6 @@ class _Reader:
         """The noun (a maximal compound at the end) and the modifiers before it."""
         k = len(run) - 1
         while k > 0:
-            low = self.low(run[k - 1])
             named = self._fixed_name(run[k - 1]) or (k > 1 and self._fixed_name(run[k - 2]))
             compound = named or not self._modifier(run[k - 1])
             if not compound or run[k] != run[k - 1] + 1 or self._intensifies(run[k - 1]):

@@ -69,8 +69,18 @@ def _decode(code: str) -> Info:
     return Info(level.get("n", 0), level.get("v", 0), level.get("a", 0), level.get("r", 0), flags)
 
 
-_NOUN_ENDINGS = (("ies", "y"), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
-                 ("ves", "f"), ("ves", "fe"), ("s", ""))
+_NOUN_ENDINGS = (
+    ("ies", "y"),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ves", "f"),
+    ("ves", "fe"),
+    ("s", ""),
+)
 _VERB_ENDINGS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""))
 
 
@@ -139,7 +149,7 @@ def is_phrase(*words: str) -> bool:
     name = "_".join(words)
     if name in phrases:
         return True
-    return name.endswith("s") and name[:-1] in phrases or name.endswith("es") and name[:-2] in phrases
+    return (name.endswith("s") and name[:-1] in phrases) or (name.endswith("es") and name[:-2] in phrases)
 
 
 def animate(word: str) -> bool:

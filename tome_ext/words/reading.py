@@ -22,9 +22,9 @@ def read_prompt(
 ) -> Reading:
     """Read one prompt (one scheduled variant, one AND part); nothing is ever merged on a guess.
 
-    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed. ``manual``: groups written by hand (see
-    :mod:`tome_ext.words.manual`), which win over the automatic ones for the words they use; GroupSyntaxError where
-    they break the grammar. ``clean``: the clean prompt by hand. ``syntax``: "a1111" for the WebUI's prompt
+    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed. ``manual``: groups written by
+    hand (see :mod:`tome_ext.words.manual`), which win over the automatic ones for the words they use;
+    GroupSyntaxError where they break the grammar. ``clean``: the clean prompt by hand. ``syntax``: "a1111" for the WebUI's prompt
     language, "plain" where brackets and colons are ordinary characters (diffusers).
     """
     if parser not in PARSERS:
@@ -43,7 +43,9 @@ def read_prompt(
         groups=tuple(group_of(text, plain, words, m) for m in found),
         clean=clean.strip() or clean_prompt(text, _cuts(plain, words, found)),
         warnings=(*warnings, *resolver.warnings),
-        ignored=tuple(sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)),
+        ignored=tuple(
+            sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)
+        ),
     )
 
 

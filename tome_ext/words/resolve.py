@@ -9,7 +9,13 @@ from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
 _SMALL = (
-    vocab.DETERMINERS | vocab.CONJUNCTIONS | vocab.COPULAS | vocab.RELATIVES | vocab.WITH | vocab.HAVE | vocab.HOLDING
+    vocab.DETERMINERS
+    | vocab.CONJUNCTIONS
+    | vocab.COPULAS
+    | vocab.RELATIVES
+    | vocab.WITH
+    | vocab.HAVE
+    | vocab.HOLDING
     | frozenset(("in", "of", "on", "to"))
 )
 
@@ -35,9 +41,7 @@ class Resolver:
         """All places of some words in a row."""
         first = self.places.get(words[0], []) if words else []
         n = len(words)
-        return [
-            list(range(k, k + n)) for k in first if tuple(w.low for w in self.words[k : k + n]) == words
-        ]
+        return [list(range(k, k + n)) for k in first if tuple(w.low for w in self.words[k : k + n]) == words]
 
     def _noun(self, group: ManualGroup) -> list[int]:
         runs = self._runs(group.words)
@@ -97,7 +101,9 @@ class Resolver:
         out = self._articles(at)
         link = (out[0] if out else at) - 1
         second = self.words[at + 2].low if at + 2 < len(self.words) else ""
-        goes_on = at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS and second not in vocab.ARTICLES
+        goes_on = (
+            at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS and second not in vocab.ARTICLES
+        )
         if link > after and not goes_on and self.words[link].low in vocab.HOLDING | vocab.WITH:
             out = [link, *out]
         return [i for i in out if i > after]

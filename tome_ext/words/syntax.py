@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 SYNTAXES = ("a1111", "plain")
 
@@ -198,11 +199,11 @@ def editings(text: str) -> list[Editing]:
         colons = [i for i in marks if text[i] == ":"]
         if bars and not colons:
             edges = [start, *bars, end]
-            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            branches = tuple((a + 1, b) for a, b in pairwise(edges))
             out.append(Editing(start, end + 1, branches, ""))
         elif colons and not bars and len(colons) <= 2 and _WHEN.fullmatch(text, colons[-1] + 1, end):
             edges = [start, *colons]
-            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            branches = tuple((a + 1, b) for a, b in pairwise(edges))
             before = branches[0] if len(branches) == 2 else (start + 1, start + 1)
             out.append(Editing(start, end + 1, (before, branches[-1]), text[colons[-1] + 1 : end].strip()))
     return out

@@ -40,8 +40,10 @@ PARTICLES = _words("up down away off out over together around back forward apart
 AUXILIARIES = _words(
     "do does did can could will would shall should may might must not don't doesn't didn't to n't never always"
 )
-INTENSIFIERS = _words("very extremely highly quite really super so too incredibly slightly mostly partly partially"
-                      " deep deeply pale light dark bright hot neon pastel vivid dusty")
+INTENSIFIERS = _words(
+    "very extremely highly quite really super so too incredibly slightly mostly partly partially"
+    " deep deeply pale light dark bright hot neon pastel vivid dusty"
+)
 COLOURS = _words(
     "red orange yellow green blue purple violet pink brown black white gray grey beige tan gold golden silver"
     " bronze turquoise teal cyan magenta maroon navy crimson scarlet indigo lavender lilac ivory cream khaki olive"
