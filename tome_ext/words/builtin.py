@@ -11,6 +11,7 @@ from tome_ext.words.tokens import Word, split_words
 
 _NOT_A_THING = "describes the picture, not an object"
 _MADE = ("painted", "illustrated", "directed", "designed", "created", "inspired", "photographed")
+_SCENERY = "the mood of a scene, not an attribute of an object"
 _NO_ATTRIBUTES = "an object without words that belong to it"
 
 
@@ -61,4 +62,7 @@ def why_not(words: list[Word], mention: Mention) -> str:
         return _NOT_A_THING
     if not described and not lexicon.visible(head):
         return _NOT_A_THING
+    linked = any(i > mention.noun[-1] for i in mention.related)
+    if not described and not linked and lexicon.place(head) and not lexicon.wearable(head):
+        return _SCENERY
     return ""

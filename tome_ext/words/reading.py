@@ -22,10 +22,11 @@ def read_prompt(
 ) -> Reading:
     """Read one prompt (one scheduled variant, one AND part); nothing is ever merged on a guess.
 
-    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed. ``manual``: groups written by
-    hand (see :mod:`tome_ext.words.manual`), which win over the automatic ones for the words they use;
-    GroupSyntaxError where they break the grammar. ``clean``: the clean prompt by hand. ``syntax``: "a1111" for the WebUI's prompt
-    language, "plain" where brackets and colons are ordinary characters (diffusers).
+    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed.
+    ``manual``: groups written by hand (see :mod:`tome_ext.words.manual`), which win over the automatic ones for the
+    words they use; GroupSyntaxError where they break the grammar.
+    ``clean``: the clean prompt by hand.
+    ``syntax``: "a1111" for the WebUI's prompt language, "plain" where brackets and colons are ordinary characters.
     """
     if parser not in PARSERS:
         raise ValueError(f"parser must be one of {', '.join(PARSERS)}, not {parser!r}")
