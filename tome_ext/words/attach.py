@@ -220,14 +220,14 @@ class _Attacher:
         low = after.low
         if after.kind != "np" or after.mention is None or not belongs(head, low, how):
             return False
+        separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
+        if separated and not after.mention.kept and self.items[at - 1].kind != "and":
+            return False
         if surely_continues(last.low, low):
             return True
         if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
             self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
         ):
-            return False
-        separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
-        if separated and not after.mention.kept and self.items[at - 1].kind != "and":
             return False
         return not after.mention.kept and self.items[at - 1].kind == "and"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
 from tome_ext.words.attach import attach
-from tome_ext.words.chunk import Item, chunk, kind_of
+from tome_ext.words.chunk import Item, chunk
+from tome_ext.words.kinds import kind_of
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word, split_words
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
+from tome_ext.words.kinds import kind_of
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
@@ -38,37 +39,7 @@ def chunk(words: list[Word]) -> list[Item]:
     return items
 
 
-_CLOSED: dict[str, str] = {
-    **dict.fromkeys(vocab.PREPOSITIONS, "prep"),
-    **dict.fromkeys(vocab.AUXILIARIES, "verb"),
-    **dict.fromkeys(vocab.PRONOUNS, "other"),
-    **dict.fromkeys(vocab.WITH, "with"),
-    **dict.fromkeys(vocab.COPULAS, "cop"),
-    **dict.fromkeys(vocab.HAVE, "have"),
-    **dict.fromkeys(vocab.HOLDING, "hold"),
-    **dict.fromkeys(vocab.RELATIVES, "rel"),
-    **dict.fromkeys(vocab.CONJUNCTIONS, "and"),
-    ",": "comma",
-}
 _AFTER_VERB = frozenset({"prep", "with", "det", "other", "cop"})
-
-
-def kind_of(words: list[Word], at: int) -> str:
-    """The closed class of a word, "det", "word" for open classes, "mark", "hard" or "end"."""
-    if at >= len(words):
-        return "end"
-    word = words[at]
-    if (word.low in vocab.DETERMINERS and word.low != "that") or word.low.isdigit():
-        return "det"
-    if word.low == "can" and at and lexicon.is_phrase(words[at - 1].low, "can"):
-        return "word"
-    if word.low == "can" and (at + 1 == len(words) or not words[at + 1].is_word or words[at + 1].low in _CLOSED):
-        return "word"
-    if word.low in _CLOSED:
-        return _CLOSED[word.low]
-    if word.hard:
-        return "hard"
-    return "word" if word.is_word else "mark"
 
 
 class _Reader:
@@ -165,7 +136,7 @@ class _Reader:
             run.append(at)
             if self._colour_worn(at, opened):
                 return run, dropped
-            solid = solid or not self._modifier(at) or self._fixed_name(at)
+            solid = solid or not self._modifier(at) or self._fixed_name(at) or self._subject(run, at)
             at += 1
 
     def _colour_worn(self, at: int, opened: bool) -> bool:
@@ -191,6 +162,13 @@ class _Reader:
         if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
             return True
         return info.participle and info.verb > info.noun
+
+    def _subject(self, run: list[int], at: int) -> bool:
+        """Whether a material is the thing itself, before a verb: "a metallic straw rests on"."""
+        if len(run) < 2 or not self._noun_capable(at) or self.low(run[-2]) not in vocab.HARD_ATTRIBUTES:
+            return False
+        after = lexicon.info(self.low(at + 1))
+        return 0 < after.noun <= after.verb and self.kind(at + 2) in _AFTER_VERB
 
     def _intensifies(self, at: int) -> bool:
         """ "light" in "light blue"."""

@@ -67,7 +67,7 @@ def _parse(text: str, parser: str) -> tuple[str, list[Word], list[Mention], list
 
 def _cuts(plain: Mapped, words: list[Word], found: list[Mention]) -> list[tuple[int, int]]:
     """The typed pieces that the clean prompt does without."""
-    cuts = {i for m in found for i in (*m.related, *m.dropped, *(k for _, run in m.extra for k in run))}
+    cuts = {i for m in found for i in (*m.related, *m.dropped, *m.removed, *(k for _, run in m.extra for k in run))}
     return [plain.typed(words[i].start, words[i].end) for i in sorted(cuts)]
 
 

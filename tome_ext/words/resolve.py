@@ -64,7 +64,7 @@ class Resolver:
         for term in group.terms:
             self._term(group, mention, term)
         mention.kept = self._articles(noun[0])
-        mention.dropped = self._between(mention)
+        self._between(mention)
         if not mention.related and not mention.extra:
             return []
         return [mention]
@@ -108,20 +108,20 @@ class Resolver:
             out = [link, *out]
         return [i for i in out if i > after]
 
-    def _between(self, mention: Mention) -> list[int]:
-        """Small words that lose their sense when the related words go."""
+    def _between(self, mention: Mention) -> None:
+        """Drop the small words that lose their sense when the related words go."""
+        minus = {i for t, run in mention.extra for i in run if t.weight is not None and t.weight <= 0}
         members = sorted({*mention.noun, *mention.related, *(i for _, run in mention.extra for i in run)})
-        out: list[int] = []
         for a, b in zip([-1, *members], members, strict=False):
             if b in mention.noun:
                 continue
             gap = list(range(a + 1, b))
             if a < 0 or len(gap) > 4 or any(self.words[i].low not in _SMALL for i in gap):
                 gap = self._opening(b, a)
-                if b < mention.noun[0] and len(gap) < 2:
+                if b < mention.noun[0] and not any(self.words[i].low in vocab.HOLDING | vocab.WITH for i in gap):
                     gap = []
-            out += [i for i in gap if i not in self.used]
-        return out
+            small = mention.removed if b in minus else mention.dropped
+            small += [i for i in gap if i not in self.used]
 
 
 def combine(words: list[Word], manual: list[Mention], automatic: list[Mention], alone: set[int]) -> list[Mention]:
