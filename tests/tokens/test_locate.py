@@ -41,7 +41,9 @@ def read(text: str, **options: str) -> Reading:
 def test_a_word_of_several_tokens():
     (group,) = locate(read("a turquoise-ish axolotl"), host("a turquoise-ish axolotl"), encode).groups
     tokens = encode("turquoise-ish axolotl")
-    assert [p for places in group.related for p in places] + list(group.noun) == [(0, k + 2) for k in range(len(tokens))]
+    assert [p for places in group.related for p in places] + list(group.noun) == [
+        (0, k + 2) for k in range(len(tokens))
+    ]
 
 
 def test_a_word_cut_by_a_chunk_border_has_positions_in_both():
@@ -176,7 +178,23 @@ def test_tensors_of_ids():
 
 
 PIECES = st.sampled_from(
-    ["a red cat", "(a blue dog:1.2)", ", ", " BREAK ", "((", ")", "[x]", "\\(", " and ", "été", "日本", "🎨", "it's", " 1girl ", "\n"]
+    [
+        "a red cat",
+        "(a blue dog:1.2)",
+        ", ",
+        " BREAK ",
+        "((",
+        ")",
+        "[x]",
+        "\\(",
+        " and ",
+        "été",
+        "日本",
+        "🎨",
+        "it's",
+        " 1girl ",
+        "\n",
+    ]
 )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.golden.compact import load
 
+from tests.golden.compact import load
 from tome_ext.tokens import locate
 from tome_ext.tokens.bpe import encode
 from tome_ext.words import Group, Reading, Span, read_prompt

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.golden.compact import load
 
+from tests.golden.compact import load
 from tome_ext.words import read_prompt
 from tome_ext.words.schedule import parts
 from tome_ext.words.syntax import Mapped, fragments, plain_text
@@ -76,7 +76,10 @@ def test_spans_refer_to_the_typed_text(text, expected):
 
 
 def test_plain_syntax_takes_brackets_as_characters():
-    assert groups("a red cat and [a blue dog:a green dog:3]", syntax="plain")[1:] == [("dog", ["blue"]), ("dog", ["green"])]
+    assert groups("a red cat and [a blue dog:a green dog:3]", syntax="plain")[1:] == [
+        ("dog", ["blue"]),
+        ("dog", ["green"]),
+    ]
     assert read_prompt("a <b:c> red cat", syntax="plain", parser="builtin").clean == "a <b:c> cat"
 
 
@@ -89,9 +92,7 @@ def test_other_branches_and_network_tags_are_named():
 @pytest.mark.parametrize("record", SCHEDULES, ids=lambda r: r["prompt"])
 def test_schedules_are_those_of_the_host(record):
     got = [(p.weight, [(v.end_at_step, v.text) for v in p.variants]) for p in parts(record["prompt"], 20)]
-    assert got == [
-        (p["weight"], [(v["end_at_step"], v["text"]) for v in p["schedule"]]) for p in record["subprompts"]
-    ]
+    assert got == [(p["weight"], [(v["end_at_step"], v["text"]) for v in p["schedule"]]) for p in record["subprompts"]]
     for part in parts(record["prompt"], 20):
         for variant in part.variants:
             mapped = variant.mapped

@@ -47,7 +47,7 @@ def test_the_same_noun_twice_means_the_next_one():
 
 
 def test_signed_and_weighted_terms():
-    reading = read("dog + 1.2*hat - sunglasses - 0.5*\"collar\" + \"top hat\"")
+    reading = read('dog + 1.2*hat - sunglasses - 0.5*"collar" + "top hat"')
     (dog,) = reading.groups
     assert [(t.text, t.weight, t.span and t.span.start) for t in dog.extra] == [
         ("hat", 1.2, 45),

@@ -7,8 +7,8 @@ import time
 from collections import Counter
 
 import pytest
-from tests.golden.compact import load
 
+from tests.golden.compact import load
 from tome_ext.words import read_prompt
 from tome_ext.words.benchmark import found, main, same_clean, simple_pair, wanted
 

@@ -107,7 +107,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(prog="python -m tome_ext.words.benchmark", description=__doc__)
     arguments.add_argument("--golden", type=Path)
     arguments.add_argument("--compbench", type=Path)
-    arguments.add_argument("--held-out", action="store_true", help="the held-out third of the lists instead of the rest")
+    arguments.add_argument(
+        "--held-out", action="store_true", help="the held-out third of the lists instead of the rest"
+    )
     args = arguments.parse_args(argv)
     if args.golden is None and args.compbench is None:
         arguments.error("give --golden, --compbench or both")

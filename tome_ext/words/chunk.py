@@ -161,6 +161,9 @@ class _Reader:
             return True
         if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
             return True
+        after = lexicon.info(self.low(at + 1))
+        if info.noun and low.endswith("ing") and not after.noun and after.verb > after.adjective:
+            return False
         return info.participle and info.verb > info.noun
 
     def _subject(self, run: list[int], at: int) -> bool:
@@ -232,7 +235,7 @@ class _Reader:
         info, after = lexicon.info(self.low(at)), self.kind(at + 1)
         subject_plural = lexicon.info(self.low(run[-1])).plural or self.conjoined
         first = self.low(self.at) if opened else ""
-        if after in ("det", "other") and (opened or self.conjoined):
+        if after == "det" or (after == "other" and (opened or self.conjoined)):
             return True
         goes_on = after not in ("end", "hard", "comma", "and")
         if self.conjoined and goes_on and first not in ("a", "an") and not info.third and info.verb > info.noun + 2:
