@@ -13,63 +13,9 @@ from tome_ext.words.preview import as_html, as_text
 from tome_ext.words.schedule import parts
 
 WORDS = [
-    "a",
-    "an",
-    "the",
-    "red",
-    "blue",
-    "wooden",
-    "cat",
-    "dog",
-    "car",
-    "1girl",
-    "hat",
-    "wearing",
-    "with",
-    "holding",
-    "in",
-    "on",
-    "and",
-    "or",
-    ",",
-    ".",
-    ";",
-    ":",
-    "|",
-    "(",
-    ")",
-    "[",
-    "]",
-    "((",
-    "))",
-    "\\(",
-    "\\)",
-    "<",
-    ">",
-    "BREAK",
-    "AND",
-    "<lora:x:1>",
-    ":1.2)",
-    "[a:b:3]",
-    "[a|b]",
-    "that",
-    "is",
-    "has",
-    "its",
-    "of",
-    "by",
-    "can",
-    "very",
-    "light",
-    "teddy",
-    "bear",
-    "'quality'",
-    "é",
-    "日本",
-    "🎨",
-    "_",
-    "-",
-    "'s",
+    *"a an the red blue wooden cat dog car 1girl hat wearing with holding in on and or , . ; : | ( ) [ ]".split(),
+    *"(( )) \\( \\) < > BREAK AND <lora:x:1> :1.2) [a:b:3] [a|b] that is has its of by can very light".split(),
+    *"teddy bear 'quality' é 日本 🎨 _ - 's".split(),
     "\n",
 ]
 PROMPTS = st.one_of(
@@ -128,24 +74,27 @@ def test_schedules_of_any_text(text, steps):
 @settings(deadline=None, max_examples=200)
 @given(PROMPTS, st.one_of(PROMPTS, st.text(alphabet='cat dog:;,+-*#12."\n', max_size=40)))
 def test_any_hand_written_groups_are_read_or_refused(text, manual):
+    refused: GroupSyntaxError | None = None
     try:
         check(text, manual=manual)
     except GroupSyntaxError as error:
-        assert 0 <= error.position <= len(manual)
+        refused = error
+    assert refused is None or 0 <= refused.position <= len(manual)
 
 
 UNITS = [
-    "(a", "(", "[a|", "a red ", "red and ", "red, ", "a cat with a hat ", " ", "[a:b:1]", "[", "a\\(", "<a:", ":1", "1.1",
-    "'", "a", "can ", "very ", "the car is ", "(red:1.2) ", "big red ", "that is ", "BREAK ", "wearing a hat and ", "[x:y:",
-    "a red car and truck and ", "1girl, red hair, ", "\u0301", "日本", "🎨", "cat's ", "_", "((a:1.1)", "AND ", "in a red hat ",
-]  # fmt: skip
+    *["(a", "(", "[a|", "a red ", "red and ", "red, ", "a cat with a hat ", " ", "[a:b:1]", "[", "a\\(", "<a:", ":1"],
+    *["1.1", "'", "a", "can ", "very ", "the car is ", "(red:1.2) ", "big red ", "that is ", "BREAK ", "[x:y:"],
+    *["wearing a hat and ", "a red car and truck and ", "1girl, red hair, ", "\u0301", "日本", "🎨", "cat's ", "_"],
+    *["((a:1.1)", "AND ", "in a red hat "],
+]
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_time_grows_with_the_length_and_no_faster(unit):
     read_prompt(unit, parser="builtin")
-    start = time.perf_counter()
+    start = time.process_time()
     text = (unit * 10_000)[:10_000]
     check(text)
-    assert time.perf_counter() - start < 2.5
+    assert time.process_time() - start < 2.5
     read_prompt(text + "]" * 2000, parser="builtin", manual="cat: red")

@@ -61,10 +61,10 @@ def test_a_prompt_takes_less_than_five_milliseconds():
 
 
 def _seconds(texts):
-    start = time.perf_counter()
+    start = time.process_time()
     for text in texts:
         read_prompt(text, parser="builtin")
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_the_benchmark_counts_what_the_recording_says(tmp_path, capsys):
