@@ -24,6 +24,7 @@ CASES = {
     "a light blue shirt and dark green pants": "shirt: light blue; pants: dark green",
     "a blue-eyed girl with short-cropped hair": "girl: blue-eyed with short-cropped hair",
     "a girl's red hair and a boy's blue shirt": "hair: red; shirt: blue",
+    "a dog, and the dog's eyes are blue": "eyes: blue",
     "a woman in orange riding a horse and a woman in pink": "woman: in orange; woman: in pink",
     "a horse whose mane is red": "mane: red",
     "a dog that is black and white": "dog: black white",
@@ -100,6 +101,14 @@ def test_a_broken_model_is_a_warning(monkeypatch):
     assert nlp is None
     assert "en_core_web_sm does not load" in problem
     assert spacy_parser.load() == (nlp, problem)
+
+
+def test_warming_up_makes_the_first_prompt_as_fast_as_the_others():
+    from tome_ext.words import lexicon, warm_up
+
+    lexicon._table.cache_clear()
+    warm_up("builtin").join()
+    assert lexicon._table.cache_info().currsize == 1
 
 
 def test_unknown_choices_are_errors():

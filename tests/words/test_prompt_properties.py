@@ -12,12 +12,10 @@ from tome_ext.words import GroupSyntaxError, read_prompt
 from tome_ext.words.preview import as_html, as_text
 from tome_ext.words.schedule import parts
 
-WORDS = [
-    *"a an the red blue wooden cat dog car 1girl hat wearing with holding in on and or , . ; : | ( ) [ ]".split(),
-    *"(( )) \\( \\) < > BREAK AND <lora:x:1> :1.2) [a:b:3] [a|b] that is has its of by can very light".split(),
-    *"teddy bear 'quality' é 日本 🎨 _ - 's".split(),
-    "\n",
-]
+PLAIN_WORDS = "a an the red blue wooden cat dog car 1girl hat wearing with holding in on and or very light teddy bear"
+MARKS = ", . ; : | ( ) [ ] (( )) \\( \\) < > BREAK AND <lora:x:1> :1.2) [a:b:3] [a|b] 'quality' é 日本 🎨 _ - 's"
+SMALL_WORDS = "that is has its of by can"
+WORDS = [*PLAIN_WORDS.split(), *MARKS.split(), *SMALL_WORDS.split(), "\n"]
 PROMPTS = st.one_of(
     st.text(max_size=200),
     st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join),

@@ -159,11 +159,11 @@ class _Reader:
             return True
         if low in vocab.QUALITY_ATTRIBUTES and info.noun <= 4:
             return True
-        if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
-            return True
         after = lexicon.info(self.low(at + 1))
         if info.noun and low.endswith("ing") and not after.noun and after.verb > after.adjective:
             return False
+        if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
+            return True
         return info.participle and info.verb > info.noun
 
     def _subject(self, run: list[int], at: int) -> bool:

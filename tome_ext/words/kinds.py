@@ -33,6 +33,8 @@ def kind_of(words: list[Word], at: int) -> str:
         return "word"
     if word.low in _CLOSED:
         return _CLOSED[word.low]
+    if word.low == "'s":
+        return "other"
     if word.hard:
         return "hard"
     return "word" if word.is_word else "mark"
