@@ -64,7 +64,7 @@ class _Tree:
         return mention
 
     def compound(self, token: Any, mention: Mention) -> None:
-        """What hangs on the first part of a compound noun: "ice cream" in "ice cream cone", "wooden" in "wooden coffee table"."""
+        """What hangs on the first part of a compound noun: "ice" in "ice cream cone"."""
         for child in reversed([c for c in token.children if c.i < token.i]):
             if child.dep_ == "compound" and not _attribute(child) and child.i == min(mention.noun) - 1:
                 mention.noun.insert(0, child.i)
@@ -94,7 +94,7 @@ class _Tree:
         elif child.dep_ in ("acl", "amod"):
             self.participle(subject, mention, child, depth)
         elif child.dep_ == "prep" and low in vocab.WITH:
-            self.objects(subject, mention, [child.i], [], _objects(child, ("pobj",)), "with", depth)
+            self.objects(subject, mention, [child.i], [], _objects(child, ("pobj",)), "own" if depth else "with", depth)
         elif child.dep_ == "prep" and low == "in":
             self.dress(subject, mention, child, depth)
         elif child.dep_ == "prep" and low == "of" and depth > 0:
@@ -144,7 +144,9 @@ class _Tree:
             elif low in vocab.DRESSED:
                 for prep in _of(now, ("prep", "agent")):
                     if prep.text.lower() in vocab.DRESSED_PREPOSITIONS:
-                        self.objects(subject, mention, [now.i, prep.i], small, _objects(prep, ("pobj",)), "dressed", depth)
+                        self.objects(
+                            subject, mention, [now.i, prep.i], small, _objects(prep, ("pobj",)), "dressed", depth
+                        )
             elif low in ("painted", "colored", "coloured", "dyed"):
                 for adjective in _of(now, ("oprd", "acomp", "advmod", "dobj", "xcomp")):
                     if adjective.text.lower() in vocab.COLOURS:
@@ -175,11 +177,14 @@ class _Tree:
         """Take in a sub-object and those joined to it."""
         head = subject.text.lower()
         for first in things:
-            if first.i in self.taken or not belongs(head, first.text.lower(), how):
+            own = how == "with" and any(c.dep_ == "poss" for c in first.children)
+            how = "own" if own else how
+            if first.i in self.taken or _placed(first) or not belongs(head, first.text.lower(), how):
                 continue
             mention.related += link
             mention.dropped += small
-            last, cc = first, []
+            last: Any = first
+            cc: list[int] = []
             now: Any | None = first
             while now is not None:
                 inner = self.object_of(now, depth + 1)
@@ -193,7 +198,9 @@ class _Tree:
         low = token.text.lower()
         if token.i in self.taken or not _is_object(token) or not belongs(head, low, how):
             return False
-        own = any(c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children)
+        own = any(
+            c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children
+        )
         if own and not lexicon.wearable(low):
             return False
         return surely_continues(last.text.lower(), low) or not _of(token, ("det",))
@@ -202,14 +209,12 @@ class _Tree:
         """The noun as subject of "is red", "has a red roof", "wears a hat"; participles of the verb above."""
         verb = token.head
         if token.dep_ not in ("nsubj", "nsubjpass") or verb.i == token.i:
-            if token.dep_ in ("ROOT", "conj", "appos", "dep"):
-                return
             return
         low = verb.text.lower()
         if low in vocab.COPULAS:
             self.predicate(mention, verb, [verb.i])
-        elif low in vocab.HOLDING or (low in vocab.HAVE and lexicon.animate(token.text.lower())):
-            self.verb(token, mention, verb, [], 0)
+        elif low in vocab.HOLDING | vocab.HAVE and lexicon.animate(token.text.lower()):
+            self.verb(token, mention, verb, [c.i for c in _of(verb, ("aux",))], 0)
         if lexicon.animate(token.text.lower()):
             for clause in _of(verb, ("advcl", "conj")):
                 if clause.text.lower() in vocab.HOLDING | vocab.DRESSED:
@@ -248,7 +253,7 @@ def _is_word(token: Any) -> bool:
 def _is_object(token: Any) -> bool:
     """A noun that stands for a thing of its own, not the first part of a compound."""
     if token.dep_ in ("compound", "nmod", "npadvmod", "poss", "amod") and token.head.i != token.i:
-        return token.dep_ == "poss" and not token.text.lower() in vocab.DETERMINERS and False
+        return False
     return token.tag_ in ("NN", "NNS", "NNP", "NNPS") or token.pos_ in ("NOUN", "PROPN")
 
 
@@ -256,8 +261,16 @@ def _attribute(token: Any) -> bool:
     """Whether a word before a noun describes it: by tag, or a colour, material, shape or size whatever its tag."""
     low = token.text.lower()
     if low in vocab.HARD_ATTRIBUTES:
-        return not (low in vocab.NAMES_THINGS and lexicon.is_phrase(low, token.head.text.lower()))
+        named = lexicon.is_phrase(low, token.head.text.lower())
+        named = named or any(lexicon.is_phrase(c.text.lower(), low) for c in _of(token, ("compound",)))
+        return not (low in vocab.NAMES_THINGS and named)
     return token.tag_ in ("JJ", "JJR", "JJS", "VBN", "VBG", "RB")
+
+
+def _placed(token: Any) -> bool:
+    """ "on it", "behind it": what is there is no part of it."""
+    preps = [*_of(token, ("prep",)), *_of(token.head.head, ("prep",))]
+    return any(c.text.lower() in ("it", "them") for p in preps if p.i > token.i for c in p.children)
 
 
 def _animate_above(token: Any) -> Any | None:
