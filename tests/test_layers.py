@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first: a part may import those before it, never those behind it.
 LAYERS = (
     "settings",
+    "precision",
     "embedded",
     "words",
     "tokens",

@@ -194,7 +194,7 @@ class Attachment:
         plain_positions = [chunk * 77 + index for chunk, index in nouns]
         both = (run.tokens.context, run.tokens.position, "maps"), (call.conditioning, plain_positions, "plain_maps")
         for context, positions, name in both:
-            probabilities = attention(step, context.float(), step.latents, images, layers)
+            probabilities = attention(step, context, step.latents, images, layers)
             size = map_size((step.latents.shape[-2], step.latents.shape[-1]), probabilities.shape[1])
             for number, image in enumerate(run.tokens.image):
                 one = paper_maps(probabilities[images.index(image)][:, positions[number]][None])[0]
