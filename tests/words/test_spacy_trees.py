@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tome_ext.words import read_prompt, spacy_parser
+from tome_ext.words.benchmark import same_clean
 
 POS = {"NN": "NOUN", "NNS": "NOUN", "NNP": "PROPN", "JJ": "ADJ", "JJS": "ADJ", "RB": "ADV", "DT": "DET", "IN": "ADP"}
 POS |= {"CC": "CCONJ", "CD": "NUM", ",": "PUNCT", "PRP": "PRON", "PRP$": "PRON", "WDT": "PRON", "WP": "PRON"}
@@ -104,6 +105,7 @@ def test_the_tree_gives_exactly_these_groups(tree, expected, make, monkeypatch):
     reading = read_prompt(text_of(tree), parser="spacy")
     assert reading.parser == "spacy"
     assert said(reading) == wanted(expected)
+    assert same_clean(reading.clean, read_prompt(text_of(tree), parser="builtin").clean)
 
 
 @pytest.mark.parametrize(("tree", "expected"), sentences())

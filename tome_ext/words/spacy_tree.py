@@ -72,6 +72,9 @@ class _Tree:
                     self.compound(child, mention)
                 else:
                     self.adjective(child, mention)
+        first = min(mention.related, default=token.i)
+        joints = [c.i for c in children_of(token, ("punct", "cc")) if first < c.i < token.i]
+        mention.dropped += [i for i in joints if i not in mention.dropped]
         return mention
 
     def compound(self, token: Any, mention: Mention) -> None:
