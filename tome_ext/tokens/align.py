@@ -131,14 +131,10 @@ def _walk(stream: list[Token], chunks: Sequence[Chunk], numbers: Callable[[str],
         else:
             positions.append(((c, p),))
             k, p = k + 1, p + 1
-    if c < len(chunks):
-        if not _padded(chunks[c].tokens, p):
+    for rest in range(c, len(chunks)):
+        if not _padded(chunks[rest].tokens, p):
             return None
-        ends[c] = p
-        c += 1
-    if any(not _padded(chunk.tokens, 1) for chunk in chunks[c:]):
-        return None
-    ends[c:] = [1] * len(chunks[c:])
+        ends[rest], p = p, 1
     positions += [()] * (len(stream) - len(positions))
     return Alignment(tuple(stream), tuple(positions), tuple(ends))
 
