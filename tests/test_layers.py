@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "settings",
     "schema",
+    "precision",
     "embedded",
     "words",
     "tokens",

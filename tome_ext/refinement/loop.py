@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tome_ext.precision import widened
 from tome_ext.refinement.descent import descend, gradients
 from tome_ext.refinement.job import Report, Step, Tokens
 from tome_ext.refinement.objective import Target, Values, binding_losses, by_object, evaluate, phrase_target
@@ -31,7 +32,7 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     if not tokens.image:
         return tokens, step.latents, report
     given = tokens.context.dtype
-    tokens = replace(tokens, context=tokens.context.detach().float())
+    tokens = replace(tokens, context=widened(tokens.context.detach()))
     separate = settings.order == "separate"
     needed = settings.binding_weight and (settings.binding_iterations if separate else settings.iterations)
     with torch.enable_grad(), frozen(step.unet):

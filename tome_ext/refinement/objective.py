@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tome_ext import losses
 from tome_ext.attention import AttentionRecorder, map_size
+from tome_ext.precision import widened
 from tome_ext.refinement.job import Step, Tokens, Trajectory
 from tome_ext.settings import Settings
 
@@ -42,21 +43,19 @@ def phrase_target(step: Step, tokens: Tokens, settings: Settings) -> Target:
     """The noise predicted from each phrase, without gradient, at the image's latent or on the phrase's own path."""
     latents = step.latents[list(tokens.image)]
     if settings.phrase_latent == "same":
-        return Target(latents, step.predict(latents, tokens.phrase.float(), tokens.image))
+        return Target(latents, step.predict(latents, widened(tokens.phrase), tokens.image))
     if step.null is None:
         raise ValueError("phrase_latent = 'own' needs the negative conditioning")
-    # The authors' code samples each phrase by Euler's method, with the guidance's sign reversed.
-    size = math.sqrt(1 + step.sigma**2)
+    # The authors' code samples each phrase by Euler's method, with the guidance's sign reversed, and steps from
+    # the latent as the UNet was given it.
     past = tokens.trajectory
-    if past is None:
-        position = latents.float() * size
-    else:
-        position = past.latents + (step.sigma - past.sigma) * past.direction
-    latents = (position / size).to(latents.dtype)
-    noise = step.predict(latents, tokens.phrase.float(), tokens.image)
-    null = step.predict(latents, step.null[list(tokens.image)].float(), tokens.image).float()
-    direction = null + step.guidance * (null - noise.float())
-    return Target(latents, noise, Trajectory(position, direction, step.sigma))
+    if past is not None:
+        moved = widened(past.latents) + (step.sigma - past.sigma) * past.direction
+        latents = (moved / math.sqrt(1 + step.sigma**2)).to(latents.dtype)
+    noise = widened(step.predict(latents, widened(tokens.phrase), tokens.image))
+    null = widened(step.predict(latents, widened(step.null[list(tokens.image)]), tokens.image))
+    direction = null + step.guidance * (null - noise)
+    return Target(latents, noise, Trajectory(latents, direction, step.sigma))
 
 
 def binding_losses(step: Step, composites: Tensor, tokens: Tokens, target: Target, objects: Sequence[int]) -> Tensor:

@@ -114,7 +114,11 @@ class Attachment:
         if step is not None and in_window(step, self._settings) and not run.failed:
             latents = self._refine(step, run)
         if step is not None and self._record_maps and not run.recorded and progress >= run.maps_from:
-            self._maps(replace(step, latents=latents), run, call)
+            run.recorded = True
+            try:
+                self._maps(replace(step, latents=latents), run, call)
+            except (RuntimeError, ValueError) as error:
+                self._warn(f"no attention maps: {error}")
         run.index += 1
         keep = self._settings.pooled == "keep"
         pooled = [None if keep else image.pooled for image in self._images]
@@ -187,14 +191,13 @@ class Attachment:
 
     @torch.no_grad()
     def _maps(self, step: Step, run: _Run, call: UNetCall) -> None:
-        run.recorded = True
         layers = select_layers(step.unet, self._settings.layers)
         images = sorted(set(run.tokens.image))
         nouns = [group.noun[0] for encoded in run.encoded for group in encoded.located.groups]
         plain_positions = [chunk * 77 + index for chunk, index in nouns]
         both = (run.tokens.context, run.tokens.position, "maps"), (call.conditioning, plain_positions, "plain_maps")
         for context, positions, name in both:
-            probabilities = attention(step, context.float(), step.latents, images, layers)
+            probabilities = attention(step, context, step.latents, images, layers)
             size = map_size((step.latents.shape[-2], step.latents.shape[-1]), probabilities.shape[1])
             for number, image in enumerate(run.tokens.image):
                 one = paper_maps(probabilities[images.index(image)][:, positions[number]][None])[0]
