@@ -13,11 +13,12 @@ from typing import Any
 
 from tome_ext import __version__
 from tome_ext.hosts.webui.options import Options, argument, preset_of
-from tome_ext.settings import DEFAULT_PRESET, PRESETS, Setting, SettingError, Value, declarations, preset
+from tome_ext.settings import DEFAULT_PRESET, PRESETS, SettingError, Settings, Value, declarations, preset
 
 KEY = "ToMe"
 CHANGES = "ToMe changes"
 VERSION = "ToMe version"
+FAILURE = "ToMe failure"
 _OWN = ("hires", "show_maps")
 _TEXTS = {s.name: f"{KEY} {s.name.replace('_', ' ')}" for s in declarations() if s.kind == "text"}
 
@@ -74,9 +75,7 @@ def reader(name: str) -> Callable[[Mapping[str, Any]], Value | None]:
     return value
 
 
-def _settings(values: Mapping[str, Value]) -> Any:
-    from tome_ext.settings import Settings
-
+def _settings(values: Mapping[str, Value]) -> Settings:
     try:
         return Settings().replace(**values)
     except SettingError:  # values that are valid alone but not together
@@ -111,6 +110,3 @@ def _protected(text: str) -> str:
     """
     quoted = text.startswith('"') and text.endswith('"')
     return json.dumps(text, ensure_ascii=False) if quoted and not set(",:\n") & set(text) else text
-
-
-__all__ = ["CHANGES", "KEY", "Setting", "entries", "read", "reader"]
