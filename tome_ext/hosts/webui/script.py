@@ -53,6 +53,7 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
 
     def process(self, p: Any, *args: Any) -> None:
         """Begin a job, where ToMe is on."""
+        _forget(p)
         try:
             options = Options.from_args(args)
         except SettingError as error:
@@ -124,10 +125,16 @@ def _safely(p: Any, act: Callable[[], object]) -> None:
         traceback.print_exc()
 
 
+def _forget(p: Any) -> None:
+    """Take our entries out of the infotext. The cells of a grid begin with those of the cell before."""
+    kept = {key: value for key, value in p.extra_generation_params.items() if not str(key).startswith(KEY)}
+    if len(kept) < len(p.extra_generation_params):
+        p.extra_generation_params = kept
+
+
 def _refuse(p: Any, reason: str) -> None:
     """The image is made without ToMe: say so under it, in its infotext (the API's answer) and on the console."""
     p.comment(f"ToMe was not used: {reason}")
-    for key in [key for key in p.extra_generation_params if str(key).startswith(KEY)]:
-        del p.extra_generation_params[key]
+    _forget(p)
     p.extra_generation_params[FAILURE] = reason
     print(f"[ToMe] the image is made without it: {reason}", file=sys.stderr)
