@@ -118,5 +118,5 @@ def _protected(text: str) -> str:
 
     It takes quotes off a value, but only puts them on where there is a comma, a colon or a line break.
     """
-    quoted = text.startswith('"') and text.endswith('"')
-    return json.dumps(text, ensure_ascii=False) if quoted and not set(",:\n") & set(text) else text
+    bare = text.startswith('"') and not set(",:\n") & set(text)
+    return json.dumps(text, ensure_ascii=False) if bare else text
