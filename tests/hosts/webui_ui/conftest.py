@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import types
 from pathlib import Path
@@ -84,3 +85,16 @@ def script(host):
     made.name, made.args_from = made.title().lower(), 1
     made.args_to = 1 + len(made.controls)
     return made
+
+
+@pytest.fixture(scope="session")
+def webui(tmp_path_factory):
+    """A real WebUI with the extension, for tests marked ``webui``."""
+    folder = os.environ.get("WEBUI_DIR")
+    if not folder:
+        pytest.skip("needs a WebUI: set WEBUI_DIR")
+    from running import WebUI
+
+    found = WebUI(Path(folder), tmp_path_factory.mktemp("webui"))
+    yield found
+    found.stop()
