@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 from modules.ui_components import InputAccordion
 
-from tome_ext.hosts.webui.options import CUSTOM, TITLE, Options, argument, arguments, in_preset
+from tome_ext.hosts.webui.options import CUSTOM, Options, argument, arguments, in_preset
 from tome_ext.hosts.webui.preview import preview
 from tome_ext.hosts.webui.slowdown import slowdown
+from tome_ext.hosts.webui.texts import ADVANCED, PLACEHOLDERS, PREVIEW, PREVIEW_HELP, label
 from tome_ext.settings import Setting, SettingError, declarations, preset
 
-_ADVANCED = "Advanced"
 _SLIDER_MAXIMUM = 100.0
 
 
@@ -29,7 +29,7 @@ class Controls:
         """Create all controls where the caller's layout stands."""
         enabled = argument("enabled")
         accordion = InputAccordion(
-            enabled.default, label=TITLE, elem_id=self._elem_id("enabled"), elem_classes=["tome-panel"]
+            enabled.default, label=label(enabled), elem_id=self._elem_id("enabled"), elem_classes=["tome-panel"]
         )
         self.by_name["enabled"] = accordion
         with accordion:
@@ -43,18 +43,19 @@ class Controls:
                     with gr.Row():
                         self._add(*names)
             self._add("show_maps")
-            with gr.Accordion(f"{_ADVANCED}", open=False, elem_id=self._elem_id("advanced")):
+            with gr.Accordion(ADVANCED, open=False, elem_id=self._elem_id("advanced")):
                 self._advanced()
 
     def _words(self) -> None:
         with gr.Row(equal_height=True, elem_classes=["tome-words"]):
             self._add("groups")
             self.preview_button = gr.Button(
-                "Preview",
+                PREVIEW,
                 elem_id=self._elem_id("preview"),
                 scale=0,
                 min_width=100,
                 elem_classes=["tome-preview-button"],
+                tooltip=PREVIEW_HELP,
             )
         self.preview = gr.HTML("", elem_id=self._elem_id("preview_result"), elem_classes=["tome-preview-result"])
 
@@ -103,18 +104,12 @@ def component(setting: Setting, elem_id: str) -> Any:
     if setting.kind == "choice":
         return gr.Dropdown(choices=list(setting.choices), **common)
     if setting.kind == "text":
-        return gr.Textbox(lines=1, max_lines=8, placeholder=_placeholder(setting), **common)
+        return gr.Textbox(lines=1, max_lines=8, placeholder=PLACEHOLDERS.get(setting.name, ""), **common)
     assert setting.maximum is not None
     limits = {"minimum": setting.minimum, "maximum": setting.maximum, "step": setting.step}
     if setting.maximum > _SLIDER_MAXIMUM:
         return gr.Number(**limits, **common)
     return gr.Slider(**limits, **common)
-
-
-def label(setting: Setting) -> str:
-    """A label that is not mistaken for the WebUI's own "Token merging ratio"."""
-    confusable = setting.group == "Use" or any(word in setting.label.lower() for word in ("merg", "token"))
-    return f"ToMe {setting.label[0].lower()}{setting.label[1:]}" if confusable else setting.label
 
 
 def fill(name: str) -> list[Any]:
@@ -138,11 +133,3 @@ def _cost_of(*values: Any) -> str:
 def _cost_line(settings: Any) -> str:
     text = slowdown(settings)
     return f"<p>{text}</p>" if text else ""
-
-
-def _placeholder(setting: Setting) -> str:
-    examples = {
-        "groups": "found automatically; by hand: cat: wearing sunglasses; dog: hat",
-        "clean_prompt": "derived automatically",
-    }
-    return examples.get(setting.name, "")

@@ -1,7 +1,7 @@
 """The settings in the text below an image, written and read back.
 
 ``ToMe: paper, ToMe changes: "iterations=6, ets=false", ToMe groups: "cat: hat"``: the nearest preset, what differs
-from it, and every text on its own. An image made without ToMe has none of it.
+from it, every text on its own, and the parser that read the prompt. An image made without ToMe has none of it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from typing import Any
 
 from tome_ext import __version__
 from tome_ext.hosts.webui.options import Options, argument, preset_of
-from tome_ext.settings import DEFAULT_PRESET, PRESETS, Setting, SettingError, Value, declarations, preset
+from tome_ext.settings import DEFAULT_PRESET, PRESETS, SettingError, Settings, Value, declarations, preset
+from tome_ext.words import PARSERS, spacy_parser
 
 KEY = "ToMe"
 CHANGES = "ToMe changes"
 VERSION = "ToMe version"
+FAILURE = "ToMe failure"
+PARSER = "ToMe parser"
 _OWN = ("hires", "show_maps")
 _TEXTS = {s.name: f"{KEY} {s.name.replace('_', ' ')}" for s in declarations() if s.kind == "text"}
 
 
 def entries(options: Options) -> dict[str, str]:
-    """What to add to the infotext; everything needed to make the image again."""
+    """What to add to the infotext; everything needed to make the image again, on another machine as well."""
     changes = options.settings.changes()
+    changes.pop("parser", None)
     out = {KEY: str(changes.pop("preset"))}
     texts = {name: _protected(str(changes.pop(name)).strip()) for name in _TEXTS if name in changes}
     rest = [(argument(name), value) for name, value in changes.items()]
@@ -33,7 +37,12 @@ def entries(options: Options) -> dict[str, str]:
     if named:
         out[CHANGES] = ", ".join(named)
     out |= {_TEXTS[name]: text for name, text in texts.items() if text}
-    return out | {VERSION: __version__}
+    return out | {PARSER: parser_used(options.settings.parser), VERSION: __version__}
+
+
+def parser_used(name: str) -> str:
+    """The parser that a setting stands for on this machine."""
+    return ("spacy" if spacy_parser.load()[0] is not None else "builtin") if name == "auto" else name
 
 
 def read(params: Mapping[str, Any]) -> Options:
@@ -50,6 +59,8 @@ def read(params: Mapping[str, Any]) -> Options:
             continue
         (own if key in _OWN else values)[key] = value
     values |= {key: _entry(params, label) or values[key] for key, label in _TEXTS.items()}
+    if params.get(PARSER) in PARSERS:
+        values["parser"] = params[PARSER]
     return Options(enabled=True, settings=_settings(values), **own)
 
 
@@ -74,9 +85,7 @@ def reader(name: str) -> Callable[[Mapping[str, Any]], Value | None]:
     return value
 
 
-def _settings(values: Mapping[str, Value]) -> Any:
-    from tome_ext.settings import Settings
-
+def _settings(values: Mapping[str, Value]) -> Settings:
     try:
         return Settings().replace(**values)
     except SettingError:  # values that are valid alone but not together
@@ -109,8 +118,5 @@ def _protected(text: str) -> str:
 
     It takes quotes off a value, but only puts them on where there is a comma, a colon or a line break.
     """
-    quoted = text.startswith('"') and text.endswith('"')
-    return json.dumps(text, ensure_ascii=False) if quoted and not set(",:\n") & set(text) else text
-
-
-__all__ = ["CHANGES", "KEY", "Setting", "entries", "read", "reader"]
+    bare = text.startswith('"') and not set(",:\n") & set(text)
+    return json.dumps(text, ensure_ascii=False) if bare else text

@@ -105,7 +105,7 @@ class Options:
     def _from_values(cls, values: Mapping[str, object]) -> Options:
         own = {argument.name: argument.validate(values[argument.name]) for argument in _OWN}
         settings = Settings().replace(**{s.name: values[s.name] for s in declarations()})
-        _check_groups(settings.groups)
+        _check_texts(settings)
         return cls(
             enabled=cast(bool, own["enabled"]),
             settings=settings,
@@ -168,9 +168,12 @@ def _overlaid(values: Mapping[str, object], over: Mapping[str, object]) -> dict[
     return {**out, **over}
 
 
-def _check_groups(text: str) -> None:
+def _check_texts(settings: Settings) -> None:
     try:
-        if text.strip():
-            parse_groups(text)
+        if settings.groups.strip():
+            parse_groups(settings.groups)
     except GroupSyntaxError as error:
-        raise SettingError(f"groups = {text!r}: {error.problem} (character {error.position + 1})") from error
+        where = f"{error.problem} (character {error.position + 1})"
+        raise SettingError(f"groups = {settings.groups!r}: {where}") from error
+    if not settings.layers.strip():
+        raise SettingError("layers = '': must name layers, such as 'reference', 'paper' or 'middle'")

@@ -12,7 +12,7 @@ from modules import script_callbacks, scripts
 
 from tome_ext.hosts.webui import api, xyz
 from tome_ext.hosts.webui.controls import Controls
-from tome_ext.hosts.webui.infotext import entries, reader
+from tome_ext.hosts.webui.infotext import FAILURE, KEY, entries, reader
 from tome_ext.hosts.webui.options import TITLE, Options, arguments
 from tome_ext.settings import SettingError
 
@@ -53,11 +53,11 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
 
     def process(self, p: Any, *args: Any) -> None:
         """Begin a job, where ToMe is on."""
+        _forget(p)
         try:
             options = Options.from_args(args)
         except SettingError as error:
-            p.comment(f"ToMe was not used: {error}")
-            print(f"[ToMe] {error}", file=sys.stderr)
+            _refuse(p, str(error))
             return
         if options.enabled:
             _safely(p, lambda: _start(p, options))
@@ -121,6 +121,20 @@ def _safely(p: Any, act: Callable[[], object]) -> None:
     except Exception as error:
         if type(error).__name__ == "InterruptedException":
             raise
-        p.comment(f"ToMe stopped: {type(error).__name__}: {error}")
-        print("[ToMe] the image is made without it:", file=sys.stderr)
+        _refuse(p, f"{type(error).__name__}: {error}")
         traceback.print_exc()
+
+
+def _forget(p: Any) -> None:
+    """Take our entries out of the infotext. The cells of a grid begin with those of the cell before."""
+    kept = {key: value for key, value in p.extra_generation_params.items() if not str(key).startswith(KEY)}
+    if len(kept) < len(p.extra_generation_params):
+        p.extra_generation_params = kept
+
+
+def _refuse(p: Any, reason: str) -> None:
+    """The image is made without ToMe: say so under it, in its infotext (the API's answer) and on the console."""
+    p.comment(f"ToMe was not used: {reason}")
+    _forget(p)
+    p.extra_generation_params[FAILURE] = reason
+    print(f"[ToMe] the image is made without it: {reason}", file=sys.stderr)
