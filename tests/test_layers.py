@@ -20,6 +20,7 @@ LAYERS = (
     "tokens",
     "embeddings",
     "unet",
+    "checkpointing",
     "attention",
     "losses",
     "refinement",
