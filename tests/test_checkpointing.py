@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.ldm_unet import LdmUNet
 from tome_ext.attention import AttentionRecorder
-from tome_ext.checkpointing import checkpointable, checkpointed
+from tome_ext.checkpointing import checkpointed, transformer_blocks
 from tome_ext.unet import cross_attention_layers, select_layers
 
 
@@ -77,7 +77,7 @@ def in_place(unet) -> bool:
 @contextlib.contextmanager
 def residuals_not_in_place(unet):
     """For what is compared with: autograd refuses residuals added in place."""
-    blocks = [block for block in checkpointable(unet) if getattr(block, "in_place", False)]
+    blocks = [block for block in transformer_blocks(unet) if getattr(block, "in_place", False)]
     for block in blocks:
         block.in_place = False
     yield
@@ -86,12 +86,7 @@ def residuals_not_in_place(unet):
 
 
 def test_the_blocks_are_found_by_what_they_are_made_of(unet):
-    names = [type(module).__name__ for module in checkpointable(unet)]
-    if isinstance(unet, UNet2DConditionModel):
-        assert (names.count("BasicTransformerBlock"), names.count("ResnetBlock2D")) == (8, 8)
-    else:
-        assert (names.count("BasicTransformerBlock"), names.count("ResBlock")) == (8, 4)
-    assert len(names) == len(set(map(id, checkpointable(unet))))
+    assert [type(module).__name__ for module in transformer_blocks(unet)] == ["BasicTransformerBlock"] * 8
 
 
 def test_result_and_gradient_are_the_same(unet, inputs):
@@ -118,7 +113,7 @@ def test_less_is_saved_and_more_is_computed(unet, inputs):
             call(unet, inputs[0], inputs[1].clone().requires_grad_())
         return sum(sizes.values())
 
-    assert saved(checkpointed(unet)) < 0.6 * saved(residuals_not_in_place(unet))
+    assert saved(checkpointed(unet)) < 0.7 * saved(residuals_not_in_place(unet))
     calls.clear()
     gradient_of_result(unet, *inputs, checkpointed(unet))
     assert len(calls) == 2 * len(layers)
@@ -169,7 +164,7 @@ def test_everything_is_as_before_on_exit(unet, inputs):
 
 
 def test_a_forward_that_someone_else_put_there_is_used_and_put_back(unet, inputs):
-    block = checkpointable(unet)[-1]
+    block = transformer_blocks(unet)[-1]
     original, calls = block.forward, []
 
     def theirs(*args, **kwargs):
@@ -187,7 +182,7 @@ def test_an_error_within_a_block_leaves_no_hook_on_saved_tensors(unet, inputs, e
     def fail(*_):
         raise error
 
-    block = next(block for block in checkpointable(unet) if hasattr(block, "ff"))
+    block = transformer_blocks(unet)[0]
     handle = block.ff.register_forward_hook(fail)
     with pytest.raises(type(error) if isinstance(error, Exception) else error) as caught:
         gradient_of_result(unet, *inputs, checkpointed(unet))
@@ -208,7 +203,7 @@ def test_without_gradients_nothing_is_added(unet, inputs):
 def test_a_pass_that_was_ended_keeps_nothing_of_its_last_block(unet, inputs):
     layers = select_layers(unet, "middle")
     last = list(layers)[-1]
-    block = next(b for b in checkpointable(unet) if getattr(b, "attn2", None) is layers[last])
+    block = next(b for b in transformer_blocks(unet) if getattr(b, "attn2", None) is layers[last])
     inner = []
     handle = block.attn1.to_q.register_forward_hook(lambda *call: inner.append(weakref.ref(call[2].untyped_storage())))
     leaf = inputs[1].clone().requires_grad_()

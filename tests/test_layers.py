@@ -25,6 +25,7 @@ LAYERS = (
     "losses",
     "refinement",
     "composition",
+    "cost",
     "hosts",
     "cli",
 )

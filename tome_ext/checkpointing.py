@@ -1,7 +1,8 @@
 """Activation checkpointing: a block's inner activations are computed again for the backward pass, not kept.
 
-Works on the transformer and residual blocks of diffusers, ldm and sgm, found by what they are made of, with
-whatever a host or another extension has put into them: hooks, LoRA, other attention functions.
+Works on the transformer blocks of diffusers, ldm and sgm, found by what they are made of, with whatever a host
+or another extension has put into them: hooks, LoRA, other attention functions. Residual blocks are left alone:
+they are a twentieth of what is kept and would be a fifth of what is computed again (docs/COST.md).
 """
 
 from __future__ import annotations
@@ -14,43 +15,33 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-_TRANSFORMER = ("attn1", "attn2", "ff")
-_RESIDUAL = (("in_layers", "out_layers", "emb_layers"), ("norm1", "conv1", "norm2", "conv2"))  # ldm and sgm, diffusers
+_PARTS = ("attn1", "attn2", "ff")
 _ABSENT = object()
 
 
 @contextmanager
 def checkpointed(unet: nn.Module, *, except_for: Collection[nn.Module] = ()) -> Iterator[None]:
-    """Within, the blocks of ``unet`` keep only their inputs for the backward pass; the gradients are the same.
+    """Within, transformer blocks of ``unet`` keep only their inputs for the backward pass; gradients are the same.
 
     Blocks that are or contain one of ``except_for`` are left alone. Exceptions go through, from within a block
-    as well: an :class:`~tome_ext.attention.AttentionRecorder` may end the pass there. Backward passes may run
-    within or after. On exit every block is as it was.
+    as well: an :class:`~tome_ext.attention.AttentionRecorder` may end the pass there. Backward passes belong
+    within, too. On exit every block is as it was.
     """
     left_alone = set(map(id, except_for))
     with ExitStack() as stack:
-        for block in checkpointable(unet):
+        for block in transformer_blocks(unet):
             if left_alone.isdisjoint(map(id, block.modules())):
                 stack.enter_context(_wrapped(block))
         yield
 
 
-def checkpointable(unet: nn.Module) -> list[nn.Module]:
-    """The transformer and residual blocks of ``unet``, in the order of its modules."""
-    return [module for module in unet.modules() if is_transformer_block(module) or _is_residual_block(module)]
-
-
-def is_transformer_block(module: nn.Module) -> bool:
-    """Whether ``module`` is a transformer block of a UNet, by its parts ``attn1``, ``attn2`` and ``ff``."""
-    return _has(module, _TRANSFORMER)
-
-
-def _is_residual_block(module: nn.Module) -> bool:
-    return any(_has(module, parts) for parts in _RESIDUAL)
-
-
-def _has(module: nn.Module, parts: Collection[str]) -> bool:
-    return all(isinstance(getattr(module, part, None), nn.Module) for part in parts)
+def transformer_blocks(unet: nn.Module) -> list[nn.Module]:
+    """The modules of ``unet`` that consist of ``attn1``, ``attn2`` and ``ff``, in their order."""
+    return [
+        module
+        for module in unet.modules()
+        if all(isinstance(getattr(module, part, None), nn.Module) for part in _PARTS)
+    ]
 
 
 @contextmanager
@@ -58,7 +49,7 @@ def _wrapped(block: nn.Module) -> Iterator[None]:
     """``block.forward`` checkpointed, and the inputs of its norms cloned (some hosts add residuals in place)."""
     own = block.__dict__.get("forward", _ABSENT)
     norms = [child for name, child in block.named_children() if name.startswith("norm")]
-    handles = [norm.register_forward_pre_hook(_clone_input) for norm in norms if is_transformer_block(block)]
+    handles = [norm.register_forward_pre_hook(_clone_input) for norm in norms]
     block.forward = _checkpointing(block.forward)
     try:
         yield
