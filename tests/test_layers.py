@@ -21,10 +21,12 @@ LAYERS = (
     "tokens",
     "embeddings",
     "unet",
+    "checkpointing",
     "attention",
     "losses",
     "refinement",
     "composition",
+    "cost",
     "hosts",
     "cli",
 )
