@@ -82,8 +82,7 @@ def _accepted(module: nn.Module) -> Iterator[None]:
 def _stand_in(value: Tensor) -> Tensor:
     """An ordinary tensor over the memory of ``value``, which nobody copies."""
     with ordinary():
-        same = torch.empty(0, dtype=value.dtype, device=value.device)
-        same.set_(value.untyped_storage(), value.storage_offset(), value.shape, value.stride())
+        same = _over(value)
         if not isinstance(value, nn.Parameter):
             return same
         parameter = nn.Parameter(same, requires_grad=False)
@@ -92,11 +91,17 @@ def _stand_in(value: Tensor) -> Tensor:
         return parameter
 
 
+def _over(value: Tensor) -> Tensor:
+    """A tensor over the memory of ``value``, of the kind that the present mode makes."""
+    same = torch.empty(0, dtype=value.dtype, device=value.device)
+    return same.set_(value.untyped_storage(), value.storage_offset(), value.shape, value.stride())
+
+
 def _follow(value: Tensor, stand_in: Tensor) -> None:
     """Where the host moved the stand-in to other memory, its original goes there too."""
     if (value.device, value.data_ptr(), value.dtype) != (stand_in.device, stand_in.data_ptr(), stand_in.dtype):
         with torch.inference_mode():
-            value.data = stand_in.data.clone()
+            value.data = _over(stand_in)
 
 
 @contextmanager
