@@ -20,10 +20,12 @@ LAYERS = (
     "tokens",
     "embeddings",
     "unet",
+    "checkpointing",
     "attention",
     "losses",
     "refinement",
     "composition",
+    "cost",
     "hosts",
     "cli",
 )
