@@ -1,19 +1,30 @@
 """A job from the script's callbacks to the image: what the WebUI calls, in the order in which it does.
 
-    job = start(p, options)                    Script.process, where ToMe is enabled
+    job = start(p, options)                         Script.process, where ToMe is enabled (else stop(p))
     job_of(p).before_sampling(p, x, noise, c, uc)   Script.process_before_every_sampling
-    on_denoise(params)                         script_callbacks.on_cfg_denoiser
-    on_denoised(params)                        script_callbacks.on_cfg_denoised
-    job_of(p).finish(p, processed)             Script.postprocess
+    on_denoise(params)                              script_callbacks.on_cfg_denoiser
+    on_denoised(params)                             script_callbacks.on_cfg_denoised
+    job_of(p).finish(p, processed)                  Script.postprocess
 
-``job_of`` is None for a job without ToMe, and then nothing here runs.
+``job_of`` is None for a job without ToMe, and then nothing here runs. Whatever goes wrong, the image comes out, with a
+comment under it and the traceback on the console.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Protocol
 
+import torch
+
+from tome_ext.hosts.webui.maps import HeatMap, picture
+from tome_ext.hosts.webui.protocol import Call, Host
+from tome_ext.hosts.webui.sampling_pass import SamplingPass
 from tome_ext.settings import Settings
+from tome_ext.words import GroupSyntaxError
+
+_ATTRIBUTE = "_tome_job"
+_MOST_COMMENTS = 12
 
 
 class JobOptions(Protocol):
@@ -38,32 +49,160 @@ class JobOptions(Protocol):
 class Job:
     """ToMe in one job of the WebUI."""
 
+    def __init__(self, host: Host, p: Any, options: JobOptions) -> None:
+        self._host, self._options = host, options
+        self._p = weakref.ref(p)
+        self._pass: SamplingPass | None = None
+        self._second = False
+        self._failed = False
+        self._maps: dict[int, list[HeatMap]] = {}
+        self._said: list[str] = []
+
+    def belongs_to(self, p: Any) -> bool:
+        """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
+        return self._p() is p
+
     def before_sampling(self, p: Any, x: Any, noise: Any, c: Any, uc: Any) -> None:
         """A sampling pass is about to begin: read and encode the prompts' texts."""
+        self._pass = None
+        self._second = bool(getattr(p, "is_hr_pass", False))
+        self._begin(p, c)
 
     def on_denoise(self, params: Any) -> None:
         """A model call is about to be made: give it the merged and refined text."""
+        if self._failed or (self._second and self._options.hires == "off"):
+            return
+        p = params.denoiser.p
+        call = self._host.call(params)
+        if self._pass is None or self._pass.conditioning is not call.conditioning:
+            self._begin(p, call.conditioning)
+        if self._pass is not None and self._pass.active:
+            self._apply(p, call, self._pass)
 
     def finish(self, p: Any, processed: Any) -> None:
         """All images are made: show the attention maps, and let go of everything."""
+        try:
+            self._show_maps(p, processed)
+        except Exception as error:
+            self._fail(p, "the attention maps could not be shown", error)
+            processed.comments += f"{self._said[-1]}\n"
+        finally:
+            stop(p)
+
+    def _begin(self, p: Any, conditioning: Any) -> None:
+        """Prepare a pass; where that fails, its images are made without ToMe."""
+        if self._failed or (self._second and self._options.hires == "off"):
+            return
+        settings = self._options.settings
+        if self._host.unet() is None:
+            self._failed = True
+            self._say(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
+            return
+        refine = settings.refines and not (self._second and self._options.hires == "merge")
+        obstacle = self._host.obstacle() if refine else ""
+        if obstacle:
+            self._say(p, f"tokens are merged but not refined: {obstacle}")
+        try:
+            self._pass = SamplingPass(
+                self._host,
+                p,
+                settings,
+                conditioning,
+                second=self._second,
+                refine=refine and not obstacle,
+                say=lambda text: self._say(p, text),
+            )
+        except GroupSyntaxError as error:
+            self._failed = True
+            self._say(p, f"groups: {error}; the image is made without it")
+        except Exception as error:
+            self._failed = True
+            self._fail(p, "the prompt could not be prepared; the image is made without it", error)
+
+    def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
+        maps = self._options.show_maps and not (self._second and self._maps)
+        try:
+            at.apply(call, maps=maps)
+        except Exception as error:
+            memory = out_of_memory(error)
+            if not memory:
+                self._fail(p, "refinement failed; the rest is made without it" if at.refine else "failed", error)
+        else:
+            self._collect(p, at)
+            return
+        # Outside the handlers, where the failed pass's tensors are no longer held.
+        self._host.release()
+        if memory:
+            self._say(p, "the memory did not suffice for refinement; the rest is made without it")
+        if at.refine:
+            at.refine = False
+            self._apply(p, call, at)
+        else:
+            self._failed = True
+
+    def _collect(self, p: Any, at: SamplingPass) -> None:
+        first = getattr(p, "iteration", 0) * p.batch_size
+        for image, maps in at.maps.items():
+            self._maps.setdefault(first + image, maps)
+
+    def _show_maps(self, p: Any, processed: Any) -> None:
+        """One more picture for each image behind all others, each with its image's infotext."""
+        first = processed.index_of_first_image
+        pictures = {}
+        for number, maps in sorted(self._maps.items()):
+            if first + number < len(processed.images):
+                pictures[number] = picture(processed.images[first + number], maps)
+        texts = processed.infotexts
+        own = {number: texts[first + number] for number in pictures if first + number < len(texts)}
+        texts += [processed.info] * (len(processed.images) - len(texts))
+        for number, table in pictures.items():
+            text = own.get(number, processed.info)
+            table.info["parameters"] = text
+            processed.images.append(table)
+            texts.append(text)
+
+    def _fail(self, p: Any, what: str, error: Exception) -> None:
+        self._host.report(f"ToMe: {what}")
+        self._say(p, f"{what} ({type(error).__name__}: {error})")
+
+    def _say(self, p: Any, text: str) -> None:
+        line = f"ToMe: {text}"
+        if line not in self._said and len(self._said) < _MOST_COMMENTS:
+            self._said.append(line)
+            self._host.comment(p, line)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device had too little memory, whichever it is."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error)
 
 
 def start(p: Any, options: JobOptions) -> Job:
     """Begin ToMe in the job ``p``; the state lives on ``p`` alone."""
-    raise NotImplementedError
+    from tome_ext.hosts.webui.a1111 import A1111
+
+    job = Job(A1111(), p, options)
+    setattr(p, _ATTRIBUTE, job)
+    return job
 
 
 def stop(p: Any) -> None:
-    """Take ToMe off the job ``p``, where it has any (a disabled job that reuses ``p``)."""
+    """Take ToMe off the job ``p``, where it has any: a disabled job may come with a copied ``p``."""
+    if hasattr(p, _ATTRIBUTE):
+        delattr(p, _ATTRIBUTE)
 
 
 def job_of(p: Any) -> Job | None:
     """The job of ``p`` itself; None where there is none, also for a copy of a ``p`` that has one."""
-    raise NotImplementedError
+    job = getattr(p, _ATTRIBUTE, None)
+    return job if job is not None and job.belongs_to(p) else None
 
 
 def on_denoise(params: Any) -> None:
     """For ``script_callbacks.on_cfg_denoiser``."""
+    job = job_of(params.denoiser.p)
+    if job is not None:
+        job.on_denoise(params)
 
 
 def on_denoised(params: Any) -> None:
