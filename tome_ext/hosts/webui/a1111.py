@@ -13,7 +13,7 @@ from modules import devices, errors, prompt_parser, sd_samplers, sd_samplers_com
 from modules.sd_hijack import model_hijack
 from torch import Tensor, nn
 
-from tome_ext.hosts.webui.protocol import Call, Encoding, Entry, Schedule
+from tome_ext.hosts.webui.protocol import AFTER, Call, Encoding, Entry, Schedule
 from tome_ext.refinement import Step
 from tome_ext.unet import cross_attention_layers
 
@@ -161,7 +161,9 @@ class SigmaCall:
             guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
         )
 
-    def change(self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor]) -> None:
+    def change(
+        self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor], images: Sequence[int]
+    ) -> None:
         """Put other text and latents into the call; ``DictWithShape`` stays what it is."""
         params = self._params
         text = params.text_cond
@@ -172,9 +174,21 @@ class SigmaCall:
         else:
             params.text_cond = context
         if latents:
-            params.x = params.x.clone()
-            for row, latent in latents.items():
-                params.x[row] = self._unscaled(latent, row)[0].to(params.x)
+            given, params.x = params.x, params.x.clone()
+            for row, latent in sorted(latents.items(), reverse=True):
+                x = self._unscaled(latent, row)[0].to(given)
+                params.x[row] = x
+                # The negative row of the image; with several parts, as the host does elsewhere, the first one counts.
+                params.x[len(images) + images[row]] = x
+            self._moved(given - params.x)
+
+    def _moved(self, back: Tensor) -> None:
+        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents."""
+
+        def undo(params: Any) -> None:
+            params.x = params.x + back.to(params.x)
+
+        setattr(self._params.denoiser.inner_model, AFTER, undo)
 
     def _condition(self, rows: list[int], context: Tensor, vector: Tensor | None) -> dict[str, Any]:
         """What the host's model wrapper takes beside the latents."""
@@ -190,7 +204,8 @@ class SigmaCall:
         sigma = self._params.sigma[rows]
         x = self._unscaled(latents, rows[0]).to(self._params.x.dtype)
         x0: Tensor = self._params.denoiser.inner_model(x, sigma, cond=condition)
-        return (x.float() - x0.float()) / sigma.float()[:, None, None, None]
+        noise: Tensor = (x.float() - x0.float()) / sigma.float()[:, None, None, None]
+        return noise
 
     def _level(self, row: int) -> float:
         return float(self._params.sigma[row])
@@ -204,6 +219,9 @@ class SigmaCall:
 
 class TimestepCall(SigmaCall):
     """A model call of DDIM, PLMS or UniPC: timesteps go in, ε comes out."""
+
+    def _moved(self, back: Tensor) -> None:
+        """Nothing: ε is what the sampler is given."""
 
     def _noise(self, latents: Tensor, rows: list[int], condition: dict[str, Any]) -> Tensor:
         params = self._params

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from tome_ext.hosts.webui.maps import HeatMap, picture
-from tome_ext.hosts.webui.protocol import Call, Host
+from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling_pass import SamplingPass
 from tome_ext.settings import Settings
 from tome_ext.words import GroupSyntaxError
@@ -132,13 +132,13 @@ class Job:
             return
         # Outside the handlers, where the failed pass's tensors are no longer held.
         self._host.release()
-        if memory:
-            self._say(p, "the memory did not suffice for refinement; the rest is made without it")
-        if at.refine:
+        if not (memory and at.save_memory()):
+            if memory:
+                self._say(p, "the memory did not suffice for refinement; the rest is made without it")
+            self._failed = not at.refine
             at.refine = False
+        if not self._failed:
             self._apply(p, call, at)
-        else:
-            self._failed = True
 
     def _collect(self, p: Any, at: SamplingPass) -> None:
         first = getattr(p, "iteration", 0) * p.batch_size
@@ -207,3 +207,6 @@ def on_denoise(params: Any) -> None:
 
 def on_denoised(params: Any) -> None:
     """For ``script_callbacks.on_cfg_denoised``."""
+    after = vars(params.inner_model).pop(AFTER, None)
+    if after is not None:
+        after(params)

@@ -35,6 +35,9 @@ class Entry:
 
 Schedule = tuple[Entry, ...]
 
+# Where a call leaves, on the sampler's own model wrapper, what is to happen once to the callback ``on_cfg_denoised``.
+AFTER = "_tome_after"
+
 
 class TextEncoder(Protocol):
     """The loaded model's text encoders, as they are set for the sampling pass that is about to start."""
@@ -78,8 +81,13 @@ class Call(Protocol):
         """The call as the refinement sees it, for one row; ``vector`` [V] goes with every prediction."""
         ...
 
-    def change(self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor]) -> None:
-        """Put other text into the call, and other latents [1, C, h, w] (model-input scale) for some rows."""
+    def change(
+        self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor], images: Sequence[int]
+    ) -> None:
+        """Put other text into the call, and other latents [1, C, h, w] (model-input scale) for some rows.
+
+        ``images``: the image of each row. Other latents are for this prediction alone: the sampler steps from its own.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,11 +34,12 @@ class Row:
 
 @dataclass
 class _Merged:
-    """The tokens of one text in one row, as far as they are refined."""
+    """The tokens of one text in one row, as far as they are refined: at the last call ``refined``, to ``latents``."""
 
     tokens: Tokens
     substituted: bool = False
-    maps: list[HeatMap] = field(default_factory=list)
+    refined: int = -1
+    latents: Tensor | None = None
 
 
 class SamplingPass:
@@ -63,6 +64,13 @@ class SamplingPass:
         self._texts = {text: understand(encoder, text, settings, refine=self.refine) for text in texts}
         self._blank = encoder.blank() if self.refine and settings.loss_pooled == "zeros" else None
         self._explain()
+
+    def save_memory(self) -> bool:
+        """Refine with activation checkpointing from here on; whether the settings leave room for that."""
+        possible = self.refine and self._settings.checkpointing == "auto"
+        if possible:
+            self._settings = self._settings.replace(checkpointing="on")
+        return possible
 
     @property
     def active(self) -> bool:
@@ -95,13 +103,14 @@ class SamplingPass:
             merged = self._tokens_of(row, given[number], call)
             step = self._step(call, number, row, vector)
             if step is not None and self.refine and in_window(step, self._settings):
-                latent = self._refine(step, merged)
-                if latent is not step.latents:
-                    latents[number] = latent
+                self._refine(step, merged)
+                if merged.latents is not None:
+                    latents[number] = merged.latents
             if step is not None and maps:
                 self._record(step, row, given[number], merged, call)
             context[number] = _padded(merged.tokens.context[0], len(given[number])).to(given)
-        call.change(torch.stack(context), None if vector is None else torch.stack(vector), latents)
+        images = [row.image for row in rows]
+        call.change(torch.stack(context), None if vector is None else torch.stack(vector), latents, images)
 
     def _tokens_of(self, row: Row, given: Tensor, call: Call) -> _Merged:
         """The row's tokens: a text that has not been seen in this row begins with its own merged ones."""
@@ -121,12 +130,15 @@ class SamplingPass:
         own = None if vector is None else vector[number]
         return call.step(number, row.image, own if self._blank is None else self._blank.to(call.context))
 
-    def _refine(self, step: Step, merged: _Merged) -> Tensor:
+    def _refine(self, step: Step, merged: _Merged) -> None:
+        """Refine a row, once for each model call: a call that failed at a later row is tried again."""
+        if merged.refined == step.index:
+            return
         with self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, self._settings)
+        merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         for warning in report.warnings:
             self._say(warning)
-        return latents
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call) -> None:
         """The attention maps of a row, once, when its refinement is over."""
@@ -136,9 +148,14 @@ class SamplingPass:
             return
         self._mapped.add((row.image, row.part))
         groups = self._texts[row.text].located.groups
-        with self._host.gradient():
-            found = heat_maps(step, plain[: row.length], merged.tokens, groups, self._settings.layers)
-        self.maps.setdefault(row.image, []).extend(found)
+        try:
+            with self._host.gradient():
+                found = heat_maps(step, plain[: row.length], merged.tokens, groups, self._settings.layers)
+        except Exception as error:
+            self._host.report("ToMe: no attention maps")
+            self._say(f"no attention maps ({type(error).__name__}: {error})")
+        else:
+            self.maps.setdefault(row.image, []).extend(found)
 
     def _explain(self) -> None:
         """Say what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
