@@ -42,8 +42,10 @@ class Page:
                 "id => gradioApp().getElementById(id).querySelector('input').checked",
                 f"script_{self.tab}_tome_semantic_binding_enabled-checkbox",
             )
-        return self.control(name).locator("input, textarea").first.evaluate(
-            "e => e.type == 'checkbox' ? e.checked : e.value"
+        return (
+            self.control(name)
+            .locator("input, textarea")
+            .first.evaluate("e => e.type == 'checkbox' ? e.checked : e.value")
         )
 
     def becomes(self, name, value):
@@ -130,7 +132,7 @@ def open_page(webui, browser):
         page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
         page.wait_for_timeout(1500)
         if tab != "txt2img":
-            page.locator("#tabs > .tab-nav button", has_text=re.compile(f"^{tab}")).click()
+            page.locator("#tabs > .tab-nav button", has_text=re.compile(f"^{tab}", re.IGNORECASE)).click()
         pages.append(page)
         return Page(page, tab)
 
@@ -149,8 +151,10 @@ def test_the_panel_opens_and_previews_in_both_tabs_and_themes(open_page, tab, th
     page.enable()
     shown = page.preview()
     assert "Clean prompt: a cat and a dog" in shown
-    colours = page.control("preview_result").locator(".tome-noun").evaluate_all(
-        "all => all.map(one => getComputedStyle(one).backgroundColor)"
+    colours = (
+        page.control("preview_result")
+        .locator(".tome-noun")
+        .evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
     )
     assert len(set(colours)) == 2
     page.shot(f"panel-{tab}-{theme}", page.control("enabled"))
