@@ -23,6 +23,13 @@ def parameters(webui, image):
     return answer["parameters"]
 
 
+def need_the_infotext_parameter(webui):
+    """On a host with pydantic 2 every request with ``infotext`` may fail in the host itself, also one without ToMe."""
+    status, answer = webui.ask("/sdapi/v1/txt2img", request(infotext="a cat\nSteps: 2, Sampler: Euler, CFG scale: 7"))
+    if status == 500 and "isinstance() argument 2 cannot be a parameterized generic" in answer:
+        pytest.skip("this host's API cannot read any infotext")
+
+
 def axis(webui, label):
     """The X/Y/Z plot's number for an axis."""
     return webui.script_info("x/y/z plot")[0]["args"][0]["choices"].index(label)
@@ -80,6 +87,7 @@ def test_a_wrong_argument_is_answered_with_422_its_name_and_its_range(webui, tab
 
 @pytest.mark.parametrize("groups", ["cat: red; dog: blue", NASTY, "", "512x512: red"])
 def test_the_image_s_own_infotext_repeats_it(webui, groups):
+    need_the_infotext_parameter(webui)
     values = {"preset": "fast", "groups": groups, "noun_weight": 1.5, "hires": "off", "clean_prompt": '"a cat", a: b'}
     image, text = webui.image([True, values])
     again, same = webui.image(None, infotext=text)
@@ -99,6 +107,7 @@ def test_the_host_reads_back_what_was_written(webui):
 
 
 def test_an_infotext_without_tome_switches_it_off(webui):
+    need_the_infotext_parameter(webui)
     plain, text = webui.image()
     assert webui.image(None, infotext=text)[0] == plain
 

@@ -47,7 +47,7 @@ class Controls:
                 self._advanced()
 
     def _words(self) -> None:
-        with gr.Row(equal_height=True, elem_classes=["tome-words"]):
+        with gr.Row(elem_classes=["tome-words"]):
             self._add("groups")
             self.preview_button = gr.Button(
                 PREVIEW,

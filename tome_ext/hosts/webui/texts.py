@@ -14,8 +14,8 @@ PREVIEW = "Preview"
 PREVIEW_HELP = "Which words of the prompt belong together, and what the prompt says without them."
 ADVANCED = "Advanced"
 PLACEHOLDERS = {
-    "groups": "found automatically; by hand: cat: wearing sunglasses; dog: hat",
-    "clean_prompt": "derived automatically",
+    "groups": "automatic; by hand: cat: sunglasses; dog: hat",
+    "clean_prompt": "automatic",
 }
 
 
