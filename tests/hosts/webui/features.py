@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.hosts.webui.server import CHECKPOINTS, HOST, PLAIN, Images, Server
 
-SAMPLERS = [
+SAMPLERS = (
     "DPM++ 2M",
     "DPM++ SDE",
     "DPM++ 2M SDE",
@@ -43,7 +43,7 @@ SAMPLERS = [
     "Euler SMEA Dy",
     "Euler Negative",
     "Euler Negative Dy",
-]
+)
 LONG = ", ".join(["best quality"] * 35) + ", a red cat and a blue dog"
 HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.6}
 
@@ -92,8 +92,8 @@ def _masked(server: Server) -> dict[str, Any]:
 
     from PIL import Image
 
-    mask = Image.new("L", (256, 256))
-    mask.paste(255, (64, 64, 192, 192))
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, (32, 32, 96, 96))
     file = io.BytesIO()
     mask.save(file, "png")
     return {**_from_image(server), "mask": base64.b64encode(file.getvalue()).decode(), "inpainting_fill": 1}
@@ -108,9 +108,9 @@ ALL = (
     Feature("pooled vector of the clean prompt", tome={"pooled": "clean"}),
     Feature("no pooled vector in the losses", tome={"loss_pooled": "zeros"}),
     Feature("end tokens from half the run on", tome={"ets_start": 0.5}),
-    Feature("hand-written groups", tome={"groups": "cat: blue + hat; dog: red"}),
+    Feature("hand-written groups", tome={"groups": 'cat: blue + "hat"; dog: red'}),
     Feature("checkpointing", tome={"checkpointing": "on"}),
-    *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": PLAIN["steps"] + 2}) for name in SAMPLERS),
+    *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": PLAIN["steps"]}) for name in SAMPLERS),
     Feature("scheduler Karras", asks={"sampler_name": "DPM++ 2M", "scheduler": "Karras"}),
     Feature("img2img", prepare=_from_image),
     Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, prepare=_from_image),
@@ -138,8 +138,14 @@ ALL = (
     Feature("skip early CFG", options={"skip_early_cond": 0.3}),
     Feature("negative guidance minimum sigma", asks={"s_min_uncond": 4.0}),
     Feature("cond and uncond one after the other", options={"batch_cond_uncond": False}),
-    Feature("token merging (tomesd)", options={"token_merging_ratio": 0.5}),
-    Feature("hypertile", options={"hypertile_enable_unet": True, "hypertile_swap_size_unet": 3}),
+    Feature("token merging (tomesd)", checkpoint="sd15", options={"token_merging_ratio": 0.5}),
+    Feature(
+        "hypertile",
+        checkpoint="sd15",
+        asks={"width": 256, "height": 256},
+        options={"hypertile_enable_unet": True, "hypertile_max_tile_unet": 128, "hypertile_swap_size_unet": 3},
+    ),
+    Feature("fp8", options={"fp8_storage": "Enable"}, refines=False, comment="merged but not refined: the weights"),
     Feature(
         "refiner", asks={"refiner_switch_at": 0.6, "refiner_checkpoint": CHECKPOINTS["refiner"]}, also=("refiner",)
     ),

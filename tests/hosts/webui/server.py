@@ -46,9 +46,9 @@ _PATIENCE = 300
 PLAIN: dict[str, Any] = {
     "prompt": "a red cat and a blue dog",
     "seed": 1,
-    "steps": 8,
-    "width": 256,
-    "height": 256,
+    "steps": 6,
+    "width": 128,
+    "height": 128,
     "cfg_scale": 7,
     "sampler_name": "Euler",
     "scheduler": "Automatic",

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.ldm_unet import LdmUNet
 
-OURS = [f"tome_ext.hosts.webui.{name}" for name in ("a1111", "forge", "reforge", "choice")]
+OURS = [f"tome_ext.hosts.webui.{name}" for name in ("a1111", "a1111_text", "forge", "reforge", "choice")]
 
 
 class Interrupted(Exception):
@@ -241,7 +241,8 @@ def test_a_controlnet_adds_a_constant(host):
     assert found.abs().sum() > 0
     with torch.no_grad():
         plain = host.patcher.model.diffusion_model(step.latents, leaf)
-    torch.testing.assert_close(noise.detach() - plain, leaf.detach().mean().expand_as(plain).float(), rtol=0, atol=1e-5)
+    added = -leaf.detach().mean().float()  # to the noise, of which the stand-in takes x0
+    torch.testing.assert_close(noise.detach() - plain.float(), -added.expand_as(noise), rtol=0, atol=1e-5)
 
 
 def test_an_inpainting_model_sees_its_image(host):

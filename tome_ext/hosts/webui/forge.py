@@ -16,7 +16,8 @@ import torch
 from modules import prompt_parser, sd_samplers_common, shared
 from torch import Tensor, nn
 
-from tome_ext.hosts.webui.a1111 import A1111, A1111TextEncoder, SigmaCall
+from tome_ext.hosts.webui.a1111 import A1111, SigmaCall
+from tome_ext.hosts.webui.a1111_text import A1111TextEncoder, tokens_of
 from tome_ext.hosts.webui.gradient import differentiable, refused
 from tome_ext.hosts.webui.protocol import Call, Encoding
 from tome_ext.refinement import Step
@@ -80,8 +81,7 @@ class ForgeCall(SigmaCall):
     @cached_property
     def context(self) -> Tensor:
         """The text conditioning [rows, T, D], our own copy."""
-        text = self._params.text_cond
-        return (text["crossattn"] if isinstance(text, dict) else text).clone()  # type: ignore[no-any-return]
+        return tokens_of(self._params.text_cond).clone()
 
     @cached_property
     def vector(self) -> Tensor | None:
@@ -102,8 +102,6 @@ class ForgeCall(SigmaCall):
         unet = unet_of(shared.sd_model)
         assert unet is not None
         null = self._params.text_uncond
-        if isinstance(null, dict):
-            null = null["crossattn"]
 
         def predict(latents: Tensor, context: Tensor, images: Sequence[int]) -> Tensor:
             if shared.state.interrupted or shared.state.skipped:
@@ -117,7 +115,7 @@ class ForgeCall(SigmaCall):
             index=self.index,
             total=self.total,
             sigma=self._level(image),
-            null=None if null is None else null[image : image + 1].clone(),
+            null=None if null is None else tokens_of(null)[image : image + 1].clone(),
             guidance=self._guidance(),
         )
 

@@ -103,8 +103,6 @@ class Job:
             return
         refine = settings.refines and not (self._second and self._options.hires == "merge")
         obstacle = self._host.obstacle() if refine else ""
-        if obstacle:
-            self._say(p, f"tokens are merged but not refined: {obstacle}")
         try:
             self._pass = SamplingPass(
                 self._host,
@@ -115,6 +113,8 @@ class Job:
                 refine=refine and not obstacle,
                 say=lambda text: self._say(p, text),
             )
+            if obstacle and self._pass.active:
+                self._say(p, f"tokens are merged but not refined: {obstacle}")
         except GroupSyntaxError as error:
             self._failed = True
             self._say(p, f"groups: {error}; the image is made without it")
@@ -150,19 +150,17 @@ class Job:
 
     def _show_maps(self, p: Any, processed: Any) -> None:
         """One more picture for each image behind all others, each with its image's infotext."""
-        first = processed.index_of_first_image
-        pictures = {}
-        for number, maps in sorted(self._maps.items()):
-            if first + number < len(processed.images):
-                pictures[number] = picture(processed.images[first + number], maps)
-        texts = processed.infotexts
-        own = {number: texts[first + number] for number in pictures if first + number < len(texts)}
-        texts += [processed.info] * (len(processed.images) - len(texts))
-        for number, table in pictures.items():
-            text = own.get(number, processed.info)
+        first, texts, images = processed.index_of_first_image, processed.infotexts, processed.images
+        # Masks may stand behind each image; infotexts count the images alone.
+        stride = max(1, (len(images) - first) // max(1, len(texts) - first))
+        shown = [number for number in sorted(self._maps) if first + number < len(texts)]
+        tables = [picture(images[first + number * stride], self._maps[number]) for number in shown]
+        own = [texts[first + number] for number in shown]
+        texts += [processed.info] * (len(images) - len(texts))
+        for table, text in zip(tables, own, strict=True):
             table.info["parameters"] = text
-            processed.images.append(table)
-            texts.append(text)
+        images += tables
+        texts += own
 
     def _fail(self, p: Any, what: str, error: Exception) -> None:
         self._host.report(f"ToMe: {what}")
@@ -182,9 +180,7 @@ def out_of_memory(error: Exception) -> bool:
 
 def start(p: Any, options: JobOptions) -> Job:
     """Begin ToMe in the job ``p``; the state lives on ``p`` alone."""
-    from tome_ext.hosts.webui.choice import host_for
-
-    job = Job(host_for(p.sd_model), p, options)
+    job = Job(_host(), p, options)
     setattr(p, _ATTRIBUTE, job)
     return job
 
@@ -213,3 +209,12 @@ def on_denoised(params: Any) -> None:
     after = vars(params.inner_model).pop(AFTER, None)
     if after is not None:
         after(params)
+
+
+def _host() -> Host:
+    """The WebUI that runs, chosen by what it can do; imported only here, where there is one."""
+    from modules import shared
+
+    from tome_ext.hosts.webui.choice import host_for
+
+    return host_for(shared.sd_model)

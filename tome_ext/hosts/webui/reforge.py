@@ -12,7 +12,7 @@ import torch
 from modules import shared
 from torch import Tensor
 
-from tome_ext.hosts.webui.a1111 import A1111TextEncoder
+from tome_ext.hosts.webui.a1111_text import A1111TextEncoder
 from tome_ext.hosts.webui.forge import Forge, ForgeCall
 from tome_ext.hosts.webui.protocol import Call, Encoding
 

@@ -102,11 +102,11 @@ class SamplingPass:
                 vector[number] = text.vector.to(vector[number])
             merged = self._tokens_of(row, given[number], call)
             step = self._step(call, number, row, vector)
-            if step is not None and self.refine and in_window(step, self._settings):
+            if self.refine and in_window(step, self._settings):
                 self._refine(step, merged)
                 if merged.latents is not None:
                     latents[number] = merged.latents
-            if step is not None and maps:
+            if maps:
                 self._record(step, row, given[number], merged, call)
             context[number] = _padded(merged.tokens.context[0], len(given[number])).to(given)
         images = [row.image for row in rows]
@@ -124,9 +124,7 @@ class SamplingPass:
             merged.substituted = True
         return merged
 
-    def _step(self, call: Call, number: int, row: Row, vector: Sequence[Tensor] | None) -> Step | None:
-        if self._host.unet() is None:
-            return None
+    def _step(self, call: Call, number: int, row: Row, vector: Sequence[Tensor] | None) -> Step:
         own = None if vector is None else vector[number]
         return call.step(number, row.image, own if self._blank is None else self._blank.to(call.context))
 
