@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tome_ext.precision import widened
+
 
 class _Complete(Exception):
     """Every layer that was asked for has been seen: the rest of the forward pass is not needed."""
@@ -99,7 +101,7 @@ def _head_mean(queries: Tensor, keys: Tensor, layer: nn.Module) -> Tensor:
     """Softmax of the scaled products, averaged over heads: [rows, pixels, tokens]."""
     rows, pixels, width = queries.shape
     heads = int(layer.heads)  # type: ignore[arg-type]
-    q = queries.float().view(rows, pixels, heads, width // heads).transpose(1, 2)
-    k = keys.float().view(rows, keys.shape[1], heads, width // heads).transpose(1, 2)
+    q = widened(queries).view(rows, pixels, heads, width // heads).transpose(1, 2)
+    k = widened(keys).view(rows, keys.shape[1], heads, width // heads).transpose(1, 2)
     logits = q @ k.transpose(-1, -2) * math.sqrt(heads / width)
     return logits.softmax(-1).mean(1)

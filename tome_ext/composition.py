@@ -39,8 +39,11 @@ def composites(encoded: Encoded, settings: Settings) -> list[Composite]:
 
 def compose(images: Sequence[Encoded], settings: Settings) -> Tokens:
     """The merged tokens of a batch, before end token substitution. All conditionings have the same T."""
-    context, image, position, text = [], [], [], []
+    context: list[Tensor] = []
     phrases: list[Tensor] = []
+    text: list[tuple[int, ...]] = []
+    image: list[int] = []
+    position: list[int] = []
     for number, encoded in enumerate(images):
         parts = composites(encoded, settings)
         merged, positions = merge(encoded.conditioning, parts, settings.members)

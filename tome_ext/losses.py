@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from tome_ext.precision import widened
+
 
 def binding(composite: Tensor, phrase: Tensor) -> Tensor:
     """Semantic binding loss [N]: mean squared difference of the noise predicted from each of N composite
@@ -17,7 +19,7 @@ def binding(composite: Tensor, phrase: Tensor) -> Tensor:
 
     The mean, not the sum, over the elements, so that it does not depend on the image's size.
     """
-    return (composite.float() - phrase.detach().float()).square().mean(dim=(1, 2, 3))
+    return (widened(composite) - widened(phrase.detach())).square().mean(dim=(1, 2, 3))
 
 
 def paper_maps(probabilities: Tensor) -> Tensor:

@@ -323,6 +323,13 @@ class Settings:
         "Refinement",
         choices=("same", "own"),
     )
+    loss_pooled: str = _setting(
+        "prompt",
+        "Pooled vector of the losses",
+        "SDXL's pooled vector while the losses are computed: the prompt's own, or zeros (the authors' code).",
+        "Refinement",
+        choices=("prompt", "zeros"),
+    )
     checkpointing: str = _setting(
         "auto",
         "Activation checkpointing",
@@ -419,6 +426,7 @@ _REFERENCE: dict[str, Value] = {
     "update": "all",
     "latent_step": 0.5,
     "phrase_latent": "own",
+    "loss_pooled": "zeros",
 }
 
 PRESETS: dict[str, dict[str, Value]] = {

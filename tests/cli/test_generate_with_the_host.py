@@ -8,8 +8,6 @@ from PIL import Image
 
 from tome_ext.cli import main
 
-pytest.importorskip("tome_ext.hosts.diffusers")
-
 PROMPT = "a cat wearing sunglasses and a dog wearing a hat"
 
 

@@ -33,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Where each phrase's own sampling stands: latents [N, C, h, w] (x0 + σ·ε) and the direction of Euler's step."""
+    """Where each phrase's own sampling stands: latents [N, C, h, w] as the UNet sees them, and Euler's direction."""
 
     latents: Tensor
     direction: Tensor

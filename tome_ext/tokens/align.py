@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tome_ext.tokens.bpe import pieces
 from tome_ext.tokens.chunks import EOT, Chunk
@@ -81,7 +82,7 @@ def _fragment_tokens(fragment: Fragment, numbers: Callable[[str], tuple[int, ...
 def _refine(text: str, start: int, end: int, numbers: Callable[[str], tuple[int, ...]]) -> list[tuple[int, int]]:
     """Split a piece into words, then into CLIP's pieces, where the parts have exactly the tokens of the whole."""
     blanks = [start, *(i for i in range(start + 1, end) if text[i - 1].isspace() and not text[i].isspace()), end]
-    words = [(a, b) for a, b in zip(blanks, blanks[1:], strict=False) if a < b]
+    words = [(a, b) for a, b in pairwise(blanks) if a < b]
     if not _same(text, start, end, words, numbers):
         return [(start, end)]
     out: list[tuple[int, int]] = []
@@ -97,9 +98,7 @@ def _same(
     return tuple(n for a, b in parts for n in numbers(text[a:b])) == numbers(text[start:end])
 
 
-def _walk(
-    stream: list[Token], chunks: Sequence[Chunk], numbers: Callable[[str], tuple[int, ...]]
-) -> Alignment | None:
+def _walk(stream: list[Token], chunks: Sequence[Chunk], numbers: Callable[[str], tuple[int, ...]]) -> Alignment | None:
     """Lay the stream over the chunks; None as soon as anything disagrees."""
     positions: list[tuple[Position, ...]] = []
     ends = [0] * len(chunks)
@@ -132,14 +131,10 @@ def _walk(
         else:
             positions.append(((c, p),))
             k, p = k + 1, p + 1
-    if c < len(chunks):
-        if not _padded(chunks[c].tokens, p):
+    for rest in range(c, len(chunks)):
+        if not _padded(chunks[rest].tokens, p):
             return None
-        ends[c] = p
-        c += 1
-    if any(not _padded(chunk.tokens, 1) for chunk in chunks[c:]):
-        return None
-    ends[c:] = [1] * len(chunks[c:])
+        ends[rest], p = p, 1
     positions += [()] * (len(stream) - len(positions))
     return Alignment(tuple(stream), tuple(positions), tuple(ends))
 

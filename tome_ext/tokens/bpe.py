@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 BOS = 49406
@@ -53,7 +54,7 @@ def _word(word: str) -> tuple[int, ...]:
     parts = [letters[b] for b in word.encode("utf-8", "surrogatepass")]
     parts[-1] += "</w>"
     while len(parts) > 1:
-        best = min(zip(parts, parts[1:], strict=False), key=lambda pair: ranks.get(pair, 1 << 30))
+        best = min(pairwise(parts), key=lambda pair: ranks.get(pair, 1 << 30))
         if best not in ranks:
             break
         merged: list[str] = []

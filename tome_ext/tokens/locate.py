@@ -17,8 +17,8 @@ from tome_ext.words.groups import Group, Reading, Span, Term
 class LocatedGroup:
     """A group with its positions ``(chunk, index in the chunk)``: a word of several tokens has several.
 
-    ``related[i]`` and ``extra[i]`` belong to ``group.related[i]`` and ``group.extra[i]``; a term from outside the prompt
-    has no positions and is encoded on its own.
+    ``related[i]`` and ``extra[i]`` belong to ``group.related[i]`` and ``group.extra[i]``; a term from outside the
+    prompt has no positions and is encoded on its own.
     """
 
     group: Group

@@ -14,6 +14,9 @@ from tome_ext.words.chunk import Item
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
+# A joint and what may follow it when a noun phrase goes on: "and holding", ", wearing", "and with".
+_GOES_ON = {("and", "hold"), ("and", "dressed"), ("and", "with"), ("comma", "hold"), ("comma", "dressed")}
+
 
 def attach(words: list[Word], items: list[Item]) -> list[Mention]:
     """The objects of a prompt, each with its sub-objects."""
@@ -51,9 +54,7 @@ class _Attacher:
     def _late(self, at: int) -> int:
         """A participle away from its noun ("a cat on a sofa wearing a hat", "1girl, wearing a hat")."""
         here = self._clause_start(at)
-        candidates = [
-            k for k, m in enumerate(self.found) if lexicon.animate(self.heads[k]) and m.noun[0] >= here
-        ]
+        candidates = [k for k, m in enumerate(self.found) if lexicon.animate(self.heads[k]) and m.noun[0] >= here]
         if len(candidates) != 1:
             return at + 1
         target = candidates[0]
@@ -70,13 +71,11 @@ class _Attacher:
         """Take in what follows a noun phrase, as far as it surely belongs to it; the place after it."""
         while True:
             then = self._one(subject, head, at)
-            if then == at and self.kind(at) in ("and", "comma") and self.kind(at + 1) in ("hold", "dressed", "with"):
-                if self.kind(at + 1) != "with" or self.kind(at) == "and":
-                    then = self._one(subject, head, at + 1)
-                    if then > at + 1:
-                        subject.dropped += self._span(at, at + 1)
-                    else:
-                        then = at
+            if then == at and (self.kind(at), self.kind(at + 1)) in _GOES_ON:
+                further = self._one(subject, head, at + 1)
+                if further > at + 1:
+                    subject.dropped += self._span(at, at + 1)
+                    then = further
             if then == at:
                 return at
             at = then
@@ -93,12 +92,14 @@ class _Attacher:
         relative = self.kind(at) == "rel"
         if relative:
             at += 1
+        while self.kind(at) == "cop" and self.kind(at + 1) in ("cop", "hold", "dressed"):
+            at += 1
         kind = self.kind(at)
         if kind == "cop":
             done = self._copula(subject, first, at)
         elif kind == "have" and (relative or lexicon.animate(head)):
             done = self._objects(subject, head, first, at, at + 1, "with")
-        elif kind == "hold" and (relative or lexicon.animate(head) or not self._other_animate()):
+        elif kind == "hold" and self._holds(head, relative, at):
             done = self._objects(subject, head, first, at, at + 1, "hold")
         elif kind == "dressed" and not relative:
             done = self._objects(subject, head, first, at, at + 1, "dressed")
@@ -106,14 +107,21 @@ class _Attacher:
             done = self._objects(subject, head, first, at, at + 1, "with")
         elif kind == "prep" and self.items[at].low == "in" and not relative:
             done = self._dress(subject, head, at)
-        elif kind == "verb" and self.items[at].low in ("painted", "colored", "coloured", "dyed") and self.kind(at + 1) == "adj":
+        elif (
+            kind == "verb"
+            and self.items[at].low in ("painted", "colored", "coloured", "dyed")
+            and self.kind(at + 1) == "adj"
+        ):
             done = self._adjectives(subject, first, at, at + 1)
         else:
             done = first
         return done
 
-    def _other_animate(self) -> bool:
-        return any(lexicon.animate(h) for h in self.heads)
+    def _holds(self, head: str, relative: bool, at: int) -> bool:
+        """A person or an animal; a thing only where nobody else is there to wear it ("a vase wearing a hat")."""
+        if relative or lexicon.animate(head):
+            return True
+        return self.items[at].low.endswith("ing") and not any(lexicon.animate(h) for h in self.heads)
 
     def _adjectives(self, subject: Mention, first: int, verb: int, at: int) -> int:
         adj = self.items[at].mention
@@ -136,6 +144,8 @@ class _Attacher:
 
     def _describes(self, word: int) -> bool:
         low = self.words[word].low
+        if low in vocab.QUALITY_ATTRIBUTES and low not in vocab.HARD_ATTRIBUTES:
+            return False
         return low in vocab.HARD_ATTRIBUTES or lexicon.info(low).adjective > lexicon.info(low).verb
 
     def _dress(self, subject: Mention, head: str, at: int) -> int:
@@ -145,7 +155,9 @@ class _Attacher:
         after = self.items[at + 1] if at + 1 < len(self.items) else None
         if after is None or after.mention is None:
             return at
-        if after.kind == "adj" and all(self.words[i].low in vocab.COLOURS | vocab.INTENSIFIERS for i in after.mention.related):
+        if after.kind == "adj" and all(
+            self.words[i].low in vocab.COLOURS | vocab.INTENSIFIERS for i in after.mention.related
+        ):
             subject.related += [self.items[at].start, *after.mention.related]
             subject.dropped += after.mention.dropped
             return at + 2
@@ -156,7 +168,13 @@ class _Attacher:
     def _objects(self, subject: Mention, head: str, first: int, link: int, at: int, how: str) -> int:
         """A list of sub-objects after a linking word; the place after it, or ``first`` when the first is none."""
         item = self.items[at] if at < len(self.items) else None
-        if item is None or item.kind != "np" or item.mention is None or not belongs(head, item.low, how):
+        if how == "dressed" and self.kind(at) == "adj" and self.items[link].kind == "dressed":
+            return self._adjectives(subject, first, link, at)
+        if item is None or item.kind != "np" or item.mention is None or self._placed(at + 1):
+            return first
+        if how == "with" and any(self.words[i].low in vocab.POSSESSIVES for i in item.mention.kept):
+            how = "own"
+        if not belongs(head, item.low, how):
             return first
         subject.dropped += self._span(first, link)
         subject.related += self._span(link, link + 1)
@@ -174,6 +192,10 @@ class _Attacher:
             subject.dropped += self._span(at, end)
             subject.absorb(after.mention)
             last, at = after, end + 1
+
+    def _placed(self, at: int) -> bool:
+        """ "on it", "behind it": what is there is no part of it."""
+        return self.kind(at) == "prep" and at + 1 < len(self.items) and self.items[at + 1].low in ("it", "them")
 
     def _nested(self, subject: Mention, at: int, low: str) -> int:
         """Attributes of the sub-object itself: "a hat that is red", "a hat with a feather", "a cup of coffee"."""
@@ -198,30 +220,29 @@ class _Attacher:
         low = after.low
         if after.kind != "np" or after.mention is None or not belongs(head, low, how):
             return False
-        if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
-            self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
-        ):
-            return False
         separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
         if separated and not after.mention.kept and self.items[at - 1].kind != "and":
             return False
         if surely_continues(last.low, low):
             return True
+        if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
+            self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
+        ):
+            return False
         return not after.mention.kept and self.items[at - 1].kind == "and"
 
     def _share(self, at: int, then: int) -> int:
         """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
         first = self.items[at].mention
         assert first is not None
-        if then != at + 1 or not first.related or first.dropped or self.kind(then) != "and":
+        if then != at + 1 or not first.related or max(first.related) > first.noun[0] or self.kind(then) != "and":
             return then
         second = self.items[then + 1] if then + 1 < len(self.items) else None
         if second is None or second.kind != "np" or second.mention is None:
             return then
-        plain = not second.mention.related and not second.mention.kept
-        if plain and self.kind(then + 2) not in ("with", "hold", "rel", "dressed") and (
-            can_share(second.low)
-        ):
-            if first.kept or lexicon.info(self.items[at].low).plural:
-                second.mention.shared = list(first.related)
+        bare = not second.mention.related and not second.mention.kept
+        ends = self.kind(then + 2) not in ("with", "hold", "rel", "dressed")
+        sure = bool(first.kept) or lexicon.info(self.items[at].low).plural
+        if bare and ends and sure and can_share(second.low):
+            second.mention.shared = list(first.related)
         return then

@@ -9,9 +9,10 @@ from tome_ext.words import vocabulary as vocab
 def belongs(head: str, low: str, how: str) -> bool:
     """Whether a thing can be a sub-object of ``head``.
 
-    ``how``: "hold" (wearing, holding), "dressed" (dressed in, in a dress, made of), "with" (with, that has).
+    ``how``: "hold" (wearing, holding), "dressed" (dressed in, in a dress, made of), "with" (with, that has),
+    "own" (with its).
     """
-    if how == "hold":
+    if how in ("hold", "own"):
         return not lexicon.animate(low)
     if low in vocab.PICTURE_WORDS or low in vocab.MEDIA:
         return False
@@ -22,16 +23,15 @@ def belongs(head: str, low: str, how: str) -> bool:
     if how == "dressed":
         return True
     if lexicon.animate(head):
-        return not lexicon.bulky(low) and (not lexicon.place(low) or lexicon.part(low))
-    return lexicon.part(low) or lexicon.wearable(low) or not (lexicon.bulky(low) or lexicon.place(low))
+        return not lexicon.bulky(low) and (not lexicon.place(low) or lexicon.part(low) or lexicon.wearable(low))
+    return lexicon.part(low) or lexicon.wearable(low)
 
 
 def surely_continues(last: str, low: str) -> bool:
     """Whether "a LAST and a LOW" after a linking word are both sub-objects: two clothes, two parts."""
     if lexicon.animate(low) and low not in vocab.WEARABLE:
         return False
-    both_worn = lexicon.wearable(low) and lexicon.wearable(last)
-    return both_worn or (lexicon.part(low) and lexicon.part(last))
+    return all(lexicon.wearable(w) or lexicon.part(w) for w in (last, low))
 
 
 def can_share(low: str) -> bool:

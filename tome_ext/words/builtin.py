@@ -6,10 +6,13 @@ from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
 from tome_ext.words.attach import attach
 from tome_ext.words.chunk import Item, chunk
+from tome_ext.words.kinds import kind_of
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word, split_words
 
 _NOT_A_THING = "describes the picture, not an object"
+_MADE = ("painted", "illustrated", "directed", "designed", "created", "inspired", "photographed")
+_SCENERY = "the mood of a scene, not an attribute of an object"
 _NO_ATTRIBUTES = "an object without words that belong to it"
 
 
@@ -32,14 +35,15 @@ def _leave_out_credits(words: list[Word], items: list[Item]) -> None:
             credit = False
         if credit and item.kind != "and":
             item.kind, item.mention = "other", None
-        by = item.kind == "prep" and item.low == "by" and not _passive(words, item.start)
+        by = item.low == "by" and item.kind == "prep" and _names_somebody(words, item.start)
         style = item.kind == "np" and item.low in ("style", "aesthetic") and k + 1 < len(items)
         credit = credit or by or (style and items[k + 1].low == "of")
 
 
-def _passive(words: list[Word], by: int) -> bool:
-    """ "surrounded by flowers" names things, "art by …", ", by …" name people."""
-    return by > 0 and words[by - 1].low.endswith("ed") and words[by - 1].low not in ("painted", "illustrated", "directed")
+def _names_somebody(words: list[Word], by: int) -> bool:
+    """ "art by …" and ", by …" name people, "surrounded by flowers" and "by the river" do not."""
+    passive = by > 0 and words[by - 1].low.endswith("ed") and words[by - 1].low not in _MADE
+    return not passive and kind_of(words, by + 1) != "det"
 
 
 def why_not(words: list[Word], mention: Mention) -> str:
@@ -47,7 +51,7 @@ def why_not(words: list[Word], mention: Mention) -> str:
     if not mention.related and not mention.shared:
         return _NO_ATTRIBUTES
     head = words[mention.noun[-1]].low
-    own = [words[i].low for i in mention.related]
+    own = [words[i].low for i in (*mention.related, *mention.shared)]
     described = any(w in vocab.HARD_ATTRIBUTES and w not in vocab.QUALITY_ATTRIBUTES for w in own)
     determined = bool(mention.kept)
     follows_of = mention.noun[-1] + 1 < len(words) and words[mention.noun[-1] + 1].low == "of"
@@ -57,6 +61,9 @@ def why_not(words: list[Word], mention: Mention) -> str:
         return _NOT_A_THING
     if not determined and all(w in vocab.QUALITY_ATTRIBUTES for w in own):
         return _NOT_A_THING
-    if not described and not determined and not lexicon.visible(head):
+    if not described and not lexicon.visible(head):
         return _NOT_A_THING
+    linked = any(i > mention.noun[-1] for i in mention.related)
+    if not described and not linked and lexicon.place(head) and not lexicon.wearable(head):
+        return _SCENERY
     return ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
+from tome_ext.words.kinds import kind_of
 from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
@@ -38,35 +39,7 @@ def chunk(words: list[Word]) -> list[Item]:
     return items
 
 
-_CLOSED: dict[str, str] = {
-    **dict.fromkeys(vocab.PREPOSITIONS, "prep"),
-    **dict.fromkeys(vocab.AUXILIARIES, "verb"),
-    **dict.fromkeys(vocab.PRONOUNS, "other"),
-    **dict.fromkeys(vocab.WITH, "with"),
-    **dict.fromkeys(vocab.COPULAS, "cop"),
-    **dict.fromkeys(vocab.HAVE, "have"),
-    **dict.fromkeys(vocab.HOLDING, "hold"),
-    **dict.fromkeys(vocab.RELATIVES, "rel"),
-    **dict.fromkeys(vocab.CONJUNCTIONS, "and"),
-    ",": "comma",
-}
 _AFTER_VERB = frozenset({"prep", "with", "det", "other", "cop"})
-
-
-def kind_of(words: list[Word], at: int) -> str:
-    """The closed class of a word, "det", "word" for open classes, "mark", "hard" or "end"."""
-    if at >= len(words):
-        return "end"
-    word = words[at]
-    if word.low in vocab.DETERMINERS and word.low != "that" or word.low.isdigit():
-        return "det"
-    if word.low == "can" and (at + 1 == len(words) or not words[at + 1].is_word or words[at + 1].low in _CLOSED):
-        return "word"
-    if word.low in _CLOSED:
-        return _CLOSED[word.low]
-    if word.hard:
-        return "hard"
-    return "word" if word.is_word else "mark"
 
 
 class _Reader:
@@ -161,22 +134,48 @@ class _Reader:
             if solid and self._ends_after_noun(run, at, opened):
                 return run, dropped
             run.append(at)
-            solid = solid or not self._modifier(at) or self._fixed_name(at)
+            if self._colour_worn(at, opened):
+                return run, dropped
+            solid = solid or not self._modifier(at) or self._fixed_name(at) or self._subject(run, at)
             at += 1
+
+    def _colour_worn(self, at: int, opened: bool) -> bool:
+        """ "a woman in orange riding horses": the colour is a noun."""
+        low, after = self.low(at), self.low(at + 1)
+        worn = not opened and self.before_low == "in" and at == self.at and low in vocab.COLOURS
+        return worn and lexicon.info(after).participle and after.endswith("ing")
 
     def _fixed_name(self, at: int) -> bool:
         low = self.low(at)
         nominal = low not in vocab.HARD_ATTRIBUTES or low in vocab.NAMES_THINGS
-        return nominal and self.kind(at + 1) == "word" and lexicon.is_phrase(low, self.low(at + 1))
+        after = self.low(at + 1)
+        named = after not in vocab.HARD_ATTRIBUTES or after in vocab.ALSO_THINGS
+        return nominal and named and lexicon.is_phrase(low, after)
 
     def _modifier(self, at: int) -> bool:
         """Whether a word describes a following noun rather than naming a thing."""
         low, info = self.low(at), lexicon.info(self.low(at))
-        if low in vocab.HARD_ATTRIBUTES or low in vocab.QUALITY_ATTRIBUTES and not info.noun > 4:
+        if low in vocab.HARD_ATTRIBUTES or self._intensifies(at):
             return True
+        if low in vocab.QUALITY_ATTRIBUTES and info.noun <= 4:
+            return True
+        after = lexicon.info(self.low(at + 1))
+        if info.noun and low.endswith("ing") and not after.noun and after.verb > after.adjective:
+            return False
         if info.attribute or info.adverb > info.noun or (low.endswith("ly") and not info.noun):
             return True
         return info.participle and info.verb > info.noun
+
+    def _subject(self, run: list[int], at: int) -> bool:
+        """Whether a material is the thing itself, before a verb: "a metallic straw rests on"."""
+        if len(run) < 2 or not self._noun_capable(at) or self.low(run[-2]) not in vocab.HARD_ATTRIBUTES:
+            return False
+        after = lexicon.info(self.low(at + 1))
+        return 0 < after.noun <= after.verb and self.kind(at + 2) in _AFTER_VERB
+
+    def _intensifies(self, at: int) -> bool:
+        """ "light" in "light blue"."""
+        return self.low(at) in vocab.INTENSIFIERS and self.low(at + 1) in vocab.COLOURS
 
     def _joiner(self, run: list[int], at: int, opened: bool) -> int:
         """The place after "and" or a comma (or both) that joins two adjectives of one noun, else 0."""
@@ -193,7 +192,8 @@ class _Reader:
             return 0
         if comma and not (opened or self.before in ("with", "prep", "hold", "dressed", "have", "cop")):
             return 0
-        return end if self._leads_to_noun(end) else 0
+        predicate = self.before == "cop" and self._modifier(end) and self.kind(end + 1) != "word"
+        return end if predicate or self._leads_to_noun(end) else 0
 
     def _leads_to_noun(self, at: int) -> bool:
         """Adjectives, joined or not, and then a noun, with no determiner between."""
@@ -202,14 +202,10 @@ class _Reader:
         for i in range(at, min(at + 12, len(self.words))):
             kind = self.kind(i)
             if kind == "word" and not self._modifier(i):
-                return lexicon.info(self.low(i)).noun > 0 and not self._verb_here(i)
+                return lexicon.info(self.low(i)).noun > 0
             if kind not in ("word", "and") and self.low(i) != ",":
                 return kind != "det" and self._noun_capable(i - 1) and i - at > 1
         return False
-
-    def _verb_here(self, at: int) -> bool:
-        info = lexicon.info(self.low(at))
-        return info.verb > info.noun
 
     def _noun_capable(self, at: int) -> bool:
         low = self.low(at)
@@ -239,7 +235,10 @@ class _Reader:
         info, after = lexicon.info(self.low(at)), self.kind(at + 1)
         subject_plural = lexicon.info(self.low(run[-1])).plural or self.conjoined
         first = self.low(self.at) if opened else ""
-        if after in ("det", "other") and opened:
+        if after == "det" or (after == "other" and (opened or self.conjoined)):
+            return True
+        goes_on = after not in ("end", "hard", "comma", "and")
+        if self.conjoined and goes_on and first not in ("a", "an") and not info.third and info.verb > info.noun + 2:
             return True
         if info.third:
             if subject_plural:
@@ -271,10 +270,9 @@ class _Reader:
         """The noun (a maximal compound at the end) and the modifiers before it."""
         k = len(run) - 1
         while k > 0:
-            low = self.low(run[k - 1])
             named = self._fixed_name(run[k - 1]) or (k > 1 and self._fixed_name(run[k - 2]))
             compound = named or not self._modifier(run[k - 1])
-            if not compound or run[k] != run[k - 1] + 1 or low in vocab.INTENSIFIERS:
+            if not compound or run[k] != run[k - 1] + 1 or self._intensifies(run[k - 1]):
                 break
             k -= 1
         return run[k:], run[:k]

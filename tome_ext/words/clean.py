@@ -52,6 +52,9 @@ def _drop_empty(marked: str, cut: str) -> str:
 def _close(marked: str, cut: str, seam: str) -> str:
     """Close the gaps that cuts leave; a seam stays where words moved together."""
     gap = rf"[ \t]*{cut}[{cut} \t]*"
+    # A tag that went as a whole takes its comma along.
+    marked = re.sub(rf"(?<=,){gap}(?:,|(?=\n|\Z))|(?:(?<=\n)|\A){gap},[ \t]*", cut, marked)
+    marked = re.sub(rf",{cut}(?=\n|\Z)", cut, marked)
 
     def join(m: re.Match[str]) -> str:
         before = marked[m.start() - 1] if m.start() else "\n"

@@ -35,9 +35,10 @@ class Group:
     ``noun`` may hold several words ("cell phone"). ``related`` are the attributes or the words of the
     sub-object phrase, in the order of the prompt. ``phrase`` is the plain text (no host syntax) whose
     encoding is the target of the semantic binding loss, for example "a cat wearing sunglasses".
-    ``extra`` holds further signed or weighted terms, from manual groups only; they may come from
-    outside the prompt. A related word with a weight or a sign of its own stands in ``extra``, not in
-    ``related``.
+    ``extra`` holds further terms: signed or weighted ones from hand-written groups, words from outside the
+    prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
+    and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
+    ``extra``, not in ``related``.
     """
 
     noun: Span

@@ -50,10 +50,11 @@ def _table() -> _Table:
     phrases: frozenset[str] = frozenset()
     for line in gzip.decompress(_FILE.read_bytes()).decode().splitlines():
         code, words = line.split("\t")
-        if code == "=":
+        if code in ("=n", "=v"):
             for pair in words.split():
                 form, lemma = pair.split(">")
-                irregular[form] = (*irregular.get(form, ()), lemma)
+                key = code[1] + form
+                irregular[key] = (*irregular.get(key, ()), lemma)
         elif code == "+":
             phrases = frozenset(words.split())
         else:
@@ -68,8 +69,18 @@ def _decode(code: str) -> Info:
     return Info(level.get("n", 0), level.get("v", 0), level.get("a", 0), level.get("r", 0), flags)
 
 
-_NOUN_ENDINGS = (("ies", "y"), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
-                 ("ves", "f"), ("ves", "fe"), ("s", ""))
+_NOUN_ENDINGS = (
+    ("ies", "y"),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ves", "f"),
+    ("ves", "fe"),
+    ("s", ""),
+)
 _VERB_ENDINGS = (("ies", "y"), ("es", "e"), ("es", ""), ("s", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", ""))
 
 
@@ -92,14 +103,14 @@ def info(word: str) -> Info:
     noun, verb, flags = own.noun, own.verb, own.flags
     plural = third = False
     known = own.known
-    irregular = table.irregular.get(word, ())
+    irregular = table.irregular.get("n" + word, ())
     for lemma in (*irregular, *_lemmas(word, _NOUN_ENDINGS)):
         if (word.endswith(("s", "men")) or lemma in irregular) and lemma in table.codes:
             base = _decode(table.codes[lemma])
             if base.noun and lemma != word:
                 known, plural, noun = True, noun < base.noun or own.noun == 0, max(noun, base.noun)
                 flags = flags + "".join(f for f in base.flags if f not in flags)
-    for lemma in (*irregular, *_lemmas(word, _VERB_ENDINGS)):
+    for lemma in (*table.irregular.get("v" + word, ()), *_lemmas(word, _VERB_ENDINGS)):
         if lemma in table.codes:
             base = _decode(table.codes[lemma])
             if base.verb:
@@ -138,7 +149,7 @@ def is_phrase(*words: str) -> bool:
     name = "_".join(words)
     if name in phrases:
         return True
-    return name.endswith("s") and name[:-1] in phrases or name.endswith("es") and name[:-2] in phrases
+    return (name.endswith("s") and name[:-1] in phrases) or (name.endswith("es") and name[:-2] in phrases)
 
 
 def animate(word: str) -> bool:
@@ -158,7 +169,7 @@ def place(word: str) -> bool:
 
 def part(word: str) -> bool:
     """A part of a body or of a thing: eyes, wheels, a roof."""
-    return _flag(word, "b")
+    return word in vocab.PARTS or _flag(word, "b")
 
 
 def bulky(word: str) -> bool:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from tome_ext.words.tokens import split_words
 
 _TOKEN = re.compile(
-    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+\.?\d*|\.\d+)[ \t]*\*)|(?P<ordinal>#[ \t]*\d*)|(?P<quoted>\"[^\"\n]*\"?|“[^”\n]*”?)"
+    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+\.?\d*|\.\d+)[ \t]*\*)|(?P<ordinal>#[ \t]*\d*)"
+    r"|(?P<quoted>\"[^\"\n]*\"?|“[^”\n]*”?)"
     r"|(?P<word>[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[:;,+\n-]|–|−)|(?P<other>.)",
     re.DOTALL,
 )
@@ -30,8 +31,8 @@ MOST_GROUPS = 1000
 class GroupSyntaxError(ValueError):
     """A mistake in hand-written groups.
 
-    ``position`` is the index of the character in ``source``; the message shows the line, points at the character and
-    says what was expected there.
+    ``position`` is the index of the character in ``source``; the message shows the line, points at the
+    character and says what was expected there.
     """
 
     def __init__(self, problem: str, source: str, position: int) -> None:
@@ -179,7 +180,7 @@ class _Parser:
         return ManualTerm(text, _low(text), token.at, self.ordinal(), weight, signed)
 
     def quoted(self, token: _Token, weight: float | None, signed: bool) -> ManualTerm:
-        if len(token.text) < 2 or token.text[-1] not in "\"”":
+        if len(token.text) < 2 or token.text[-1] not in '"”':
             raise GroupSyntaxError("expected a closing quote", self.source, len(token.text) + token.at)
         text = token.text[1:-1].strip()
         if not text:

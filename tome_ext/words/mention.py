@@ -13,7 +13,8 @@ class Mention:
 
     ``dropped`` are function words that go when the related words go ("that is"); ``kept`` stand before the
     noun and stay (articles, numbers). ``shared`` are words of another mention that describe this noun, too
-    ("a red car and truck"). ``extra`` holds hand-written terms with their words in the prompt (none: from outside).
+    ("a red car and truck"). ``extra`` holds hand-written terms with their words in the prompt (none: from outside);
+    ``removed`` are the small words around terms that are taken away.
     """
 
     noun: list[int]
@@ -22,6 +23,7 @@ class Mention:
     kept: list[int] = field(default_factory=list)
     shared: list[int] = field(default_factory=list)
     extra: list[tuple[Term, list[int]]] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
     reason: str = ""
 
     @property

@@ -92,7 +92,8 @@ def as_html(reading: Reading) -> str:
     for text, number, part in _pieces(reading):
         shown = escape(text)
         if number >= 0:
-            body += f'<span class="tome-{part}" style="{_style(number, part)}" title="{_title(reading, number)}">{shown}</span>'
+            title = escape(reading.groups[number].phrase)
+            body += f'<span class="tome-{part}" style="{_style(number, part)}" title="{title}">{shown}</span>'
         elif number == -1:
             body += f'<span class="tome-ignored" style="opacity:.55" title="{escape(part)}">{shown}</span>'
         else:
@@ -118,10 +119,6 @@ def _style(number: int, part: str) -> str:
     hue = _COLOURS[number % len(_COLOURS)][1]
     line = "border-bottom:2px solid currentColor;font-weight:bold;" if part == "noun" else ""
     return f"background:hsla({hue},80%,50%,.25);border-radius:3px;{line}"
-
-
-def _title(reading: Reading, number: int) -> str:
-    return escape(reading.groups[number].phrase)
 
 
 def as_json(reading: Reading) -> dict[str, Any]:

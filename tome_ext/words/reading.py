@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from tome_ext.words import builtin, spacy_parser
 from tome_ext.words.assemble import disjoint, group_of, ignored_of
 from tome_ext.words.clean import clean_prompt
@@ -22,10 +24,11 @@ def read_prompt(
 ) -> Reading:
     """Read one prompt (one scheduled variant, one AND part); nothing is ever merged on a guess.
 
-    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed. ``manual``: groups written by hand (see
-    :mod:`tome_ext.words.manual`), which win over the automatic ones for the words they use; GroupSyntaxError where
-    they break the grammar. ``clean``: the clean prompt by hand. ``syntax``: "a1111" for the WebUI's prompt
-    language, "plain" where brackets and colons are ordinary characters (diffusers).
+    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed.
+    ``manual``: groups written by hand (see :mod:`tome_ext.words.manual`), which win over the automatic ones for the
+    words they use; GroupSyntaxError where they break the grammar.
+    ``clean``: the clean prompt by hand.
+    ``syntax``: "a1111" for the WebUI's prompt language, "plain" where brackets and colons are ordinary characters.
     """
     if parser not in PARSERS:
         raise ValueError(f"parser must be one of {', '.join(PARSERS)}, not {parser!r}")
@@ -43,8 +46,21 @@ def read_prompt(
         groups=tuple(group_of(text, plain, words, m) for m in found),
         clean=clean.strip() or clean_prompt(text, _cuts(plain, words, found)),
         warnings=(*warnings, *resolver.warnings),
-        ignored=tuple(sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)),
+        ignored=tuple(
+            sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)
+        ),
     )
+
+
+def warm_up(parser: str = "auto") -> threading.Thread:
+    """Load what reading prompts needs (the lexicon, a spaCy model) in the background, before the first prompt."""
+
+    def work() -> None:
+        read_prompt("a red book", parser=parser)
+
+    thread = threading.Thread(target=work, name="tome-words", daemon=True)
+    thread.start()
+    return thread
 
 
 def _start(ignored: Ignored) -> int:
@@ -64,7 +80,7 @@ def _parse(text: str, parser: str) -> tuple[str, list[Word], list[Mention], list
 
 def _cuts(plain: Mapped, words: list[Word], found: list[Mention]) -> list[tuple[int, int]]:
     """The typed pieces that the clean prompt does without."""
-    cuts = {i for m in found for i in (*m.related, *m.dropped, *(k for _, run in m.extra for k in run))}
+    cuts = {i for m in found for i in (*m.related, *m.dropped, *m.removed, *(k for _, run in m.extra for k in run))}
     return [plain.typed(words[i].start, words[i].end) for i in sorted(cuts)]
 
 

@@ -9,7 +9,13 @@ from tome_ext.words.mention import Mention
 from tome_ext.words.tokens import Word
 
 _SMALL = (
-    vocab.DETERMINERS | vocab.CONJUNCTIONS | vocab.COPULAS | vocab.RELATIVES | vocab.WITH | vocab.HAVE | vocab.HOLDING
+    vocab.DETERMINERS
+    | vocab.CONJUNCTIONS
+    | vocab.COPULAS
+    | vocab.RELATIVES
+    | vocab.WITH
+    | vocab.HAVE
+    | vocab.HOLDING
     | frozenset(("in", "of", "on", "to"))
 )
 
@@ -35,9 +41,7 @@ class Resolver:
         """All places of some words in a row."""
         first = self.places.get(words[0], []) if words else []
         n = len(words)
-        return [
-            list(range(k, k + n)) for k in first if tuple(w.low for w in self.words[k : k + n]) == words
-        ]
+        return [list(range(k, k + n)) for k in first if tuple(w.low for w in self.words[k : k + n]) == words]
 
     def _noun(self, group: ManualGroup) -> list[int]:
         runs = self._runs(group.words)
@@ -60,7 +64,7 @@ class Resolver:
         for term in group.terms:
             self._term(group, mention, term)
         mention.kept = self._articles(noun[0])
-        mention.dropped = self._between(mention)
+        self._between(mention)
         if not mention.related and not mention.extra:
             return []
         return [mention]
@@ -97,25 +101,27 @@ class Resolver:
         out = self._articles(at)
         link = (out[0] if out else at) - 1
         second = self.words[at + 2].low if at + 2 < len(self.words) else ""
-        goes_on = at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS and second not in vocab.ARTICLES
+        goes_on = (
+            at + 1 < len(self.words) and self.words[at + 1].low in vocab.CONJUNCTIONS and second not in vocab.ARTICLES
+        )
         if link > after and not goes_on and self.words[link].low in vocab.HOLDING | vocab.WITH:
             out = [link, *out]
         return [i for i in out if i > after]
 
-    def _between(self, mention: Mention) -> list[int]:
-        """Small words that lose their sense when the related words go."""
+    def _between(self, mention: Mention) -> None:
+        """Drop the small words that lose their sense when the related words go."""
+        minus = {i for t, run in mention.extra for i in run if t.weight is not None and t.weight <= 0}
         members = sorted({*mention.noun, *mention.related, *(i for _, run in mention.extra for i in run)})
-        out: list[int] = []
         for a, b in zip([-1, *members], members, strict=False):
             if b in mention.noun:
                 continue
             gap = list(range(a + 1, b))
             if a < 0 or len(gap) > 4 or any(self.words[i].low not in _SMALL for i in gap):
                 gap = self._opening(b, a)
-                if b < mention.noun[0] and len(gap) < 2:
+                if b < mention.noun[0] and not any(self.words[i].low in vocab.HOLDING | vocab.WITH for i in gap):
                     gap = []
-            out += [i for i in gap if i not in self.used]
-        return out
+            small = mention.removed if b in minus else mention.dropped
+            small += [i for i in gap if i not in self.used]
 
 
 def combine(words: list[Word], manual: list[Mention], automatic: list[Mention], alone: set[int]) -> list[Mention]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tome_ext.words import builtin, lexicon
+from tome_ext.words import builtin
 from tome_ext.words.mention import Mention
 from tome_ext.words.spacy_tree import analyse
 from tome_ext.words.tokens import Word, split_words
@@ -116,8 +116,3 @@ def _mapped(mention: Mention, places: dict[int, list[int]]) -> Mention | None:
         return None
     shared = sorted({w for t in mention.shared for w in places[t]})
     return Mention(noun, related, words_of(mention.dropped), words_of(mention.kept), shared)
-
-
-def head_of(low: str) -> str:
-    """The form the lexicon knows."""
-    return low if lexicon.info(low).known else low.rstrip("s")

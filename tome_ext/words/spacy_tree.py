@@ -8,6 +8,17 @@ from tome_ext.words import lexicon
 from tome_ext.words import vocabulary as vocab
 from tome_ext.words.belonging import belongs, can_share, surely_continues
 from tome_ext.words.mention import Mention
+from tome_ext.words.spacy_nodes import (
+    animate_above,
+    children_of,
+    credited,
+    is_attribute,
+    is_object,
+    is_placed,
+    is_word,
+    object_children,
+    subtree,
+)
 
 _OBJECTS = ("dobj", "obj", "attr", "oprd")
 _KEPT = ("det", "poss", "nummod", "predet", "quantmod", "case")
@@ -24,11 +35,11 @@ class _Tree:
         self.doc = doc
         self.taken: set[int] = set()
         self.found: dict[int, Mention] = {}
-        self.credits = _credits(doc)
+        self.credits = credited(doc)
 
     def run(self) -> list[Mention]:
         for token in self.doc:
-            if _is_object(token) and token.i not in self.taken and token.i not in self.credits:
+            if is_object(token) and token.i not in self.taken and token.i not in self.credits:
                 self.found[token.i] = self.object_of(token, 0)
         for at, mention in self.found.items():
             self.share(self.doc[at], mention)
@@ -52,26 +63,29 @@ class _Tree:
         for child in reversed([c for c in token.children if c.i < token.i]):
             low = child.text.lower()
             if child.dep_ in _KEPT:
-                mention.kept += _subtree(child)
-            elif child.dep_ in ("amod", "nmod", "compound", "npadvmod", "acl", "advmod") and _is_word(child):
-                name = child.dep_ in ("compound", "nmod") and not _attribute(child)
+                mention.kept += subtree(child)
+            elif child.dep_ in ("amod", "nmod", "compound", "npadvmod", "acl", "advmod") and is_word(child):
+                name = child.dep_ in ("compound", "nmod") and not is_attribute(child)
                 known = lexicon.is_phrase(low, token.text.lower()) and low not in vocab.HARD_ATTRIBUTES
                 if (name or known) and child.i == min(mention.noun) - 1:
                     mention.noun.insert(0, child.i)
                     self.compound(child, mention)
                 else:
                     self.adjective(child, mention)
+        first = min(mention.related, default=token.i)
+        joints = [c.i for c in children_of(token, ("punct", "cc")) if first < c.i < token.i]
+        mention.dropped += [i for i in joints if i not in mention.dropped]
         return mention
 
     def compound(self, token: Any, mention: Mention) -> None:
-        """What hangs on the first part of a compound noun: "ice cream" in "ice cream cone", "wooden" in "wooden coffee table"."""
+        """What hangs on the first part of a compound noun: "ice" in "ice cream cone"."""
         for child in reversed([c for c in token.children if c.i < token.i]):
-            if child.dep_ == "compound" and not _attribute(child) and child.i == min(mention.noun) - 1:
+            if child.dep_ == "compound" and not is_attribute(child) and child.i == min(mention.noun) - 1:
                 mention.noun.insert(0, child.i)
                 self.compound(child, mention)
             elif child.dep_ in _KEPT:
-                mention.kept += _subtree(child)
-            elif child.dep_ in ("amod", "compound", "nmod", "advmod") and _is_word(child):
+                mention.kept += subtree(child)
+            elif child.dep_ in ("amod", "compound", "nmod", "advmod") and is_word(child):
                 self.adjective(child, mention)
 
     def adjective(self, token: Any, mention: Mention) -> None:
@@ -81,7 +95,7 @@ class _Tree:
             now = todo.pop()
             mention.related.append(now.i)
             for child in now.children:
-                if child.dep_ in ("conj", "advmod", "npadvmod", "amod", "compound", "nmod") and _is_word(child):
+                if child.dep_ in ("conj", "advmod", "npadvmod", "amod", "compound", "nmod") and is_word(child):
                     todo.append(child)
                 elif child.dep_ in ("cc", "punct") or child.dep_ in _KEPT:
                     (mention.kept if child.dep_ in _KEPT else mention.dropped).append(child.i)
@@ -94,18 +108,20 @@ class _Tree:
         elif child.dep_ in ("acl", "amod"):
             self.participle(subject, mention, child, depth)
         elif child.dep_ == "prep" and low in vocab.WITH:
-            self.objects(subject, mention, [child.i], [], _objects(child, ("pobj",)), "with", depth)
+            self.objects(
+                subject, mention, [child.i], [], object_children(child, ("pobj",)), "own" if depth else "with", depth
+            )
         elif child.dep_ == "prep" and low == "in":
             self.dress(subject, mention, child, depth)
         elif child.dep_ == "prep" and low == "of" and depth > 0:
-            self.objects(subject, mention, [child.i], [], _objects(child, ("pobj",)), "hold", depth)
+            self.objects(subject, mention, [child.i], [], object_children(child, ("pobj",)), "hold", depth)
 
     def relative(self, subject: Any, mention: Mention, verb: Any, depth: int) -> None:
         """ "that is red", "which has a red roof", "who wears a hat"."""
         who = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.text.lower() in vocab.RELATIVES]
         if not who:
             return
-        small = [c.i for c in (*who, *_of(verb, ("aux", "auxpass", "mark")))]
+        small = [c.i for c in (*who, *children_of(verb, ("aux", "auxpass", "mark")))]
         if verb.text.lower() in vocab.COPULAS:
             self.predicate(mention, verb, [*small, verb.i])
         else:
@@ -113,8 +129,8 @@ class _Tree:
 
     def predicate(self, mention: Mention, verb: Any, small: list[int]) -> None:
         """The adjectives after "is"."""
-        for adjective in _of(verb, ("acomp",)):
-            if _attribute(adjective) or adjective.pos_ == "ADJ":
+        for adjective in children_of(verb, ("acomp",)):
+            if is_attribute(adjective) or adjective.pos_ == "ADJ":
                 mention.dropped += small
                 self.adjective(adjective, mention)
                 self.taken.add(adjective.i)
@@ -127,7 +143,7 @@ class _Tree:
             self.adjective(verb, mention)
             return
         if low in vocab.HOLDING and not lexicon.animate(subject.text.lower()):
-            wearer = _animate_above(subject)
+            wearer = animate_above(subject)
             if wearer is not None and wearer.i in self.found:
                 subject, mention = wearer, self.found[wearer.i]
         self.verb(subject, mention, verb, [], depth)
@@ -138,23 +154,25 @@ class _Tree:
         for _ in range(_DEEPEST):
             low = now.text.lower()
             if low in vocab.HOLDING:
-                self.objects(subject, mention, [now.i], small, _objects(now, _OBJECTS), "hold", depth)
+                self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "hold", depth)
             elif low in vocab.HAVE:
-                self.objects(subject, mention, [now.i], small, _objects(now, _OBJECTS), "with", depth)
+                self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "with", depth)
             elif low in vocab.DRESSED:
-                for prep in _of(now, ("prep", "agent")):
+                for prep in children_of(now, ("prep", "agent")):
                     if prep.text.lower() in vocab.DRESSED_PREPOSITIONS:
-                        self.objects(subject, mention, [now.i, prep.i], small, _objects(prep, ("pobj",)), "dressed", depth)
+                        self.objects(
+                            subject, mention, [now.i, prep.i], small, object_children(prep, ("pobj",)), "dressed", depth
+                        )
             elif low in ("painted", "colored", "coloured", "dyed"):
-                for adjective in _of(now, ("oprd", "acomp", "advmod", "dobj", "xcomp")):
+                for adjective in children_of(now, ("oprd", "acomp", "advmod", "dobj", "xcomp")):
                     if adjective.text.lower() in vocab.COLOURS:
                         mention.related.append(now.i)
                         mention.dropped += small
                         self.adjective(adjective, mention)
-            joined = _of(now, ("conj",))
+            joined = children_of(now, ("conj",))
             if not joined:
                 return
-            small = [c.i for c in _of(now, ("cc", "punct"))]
+            small = [c.i for c in children_of(now, ("cc", "punct"))]
             now = joined[0]
 
     def dress(self, subject: Any, mention: Mention, prep: Any, depth: int) -> None:
@@ -162,7 +180,7 @@ class _Tree:
         low = subject.text.lower()
         if not lexicon.animate(low) and lexicon.info(low).known:
             return
-        for thing in _of(prep, ("pobj", "pcomp", "amod")):
+        for thing in children_of(prep, ("pobj", "pcomp", "amod")):
             if thing.text.lower() in vocab.COLOURS and not list(thing.children):
                 mention.related += [prep.i, thing.i]
                 self.taken.add(thing.i)
@@ -175,51 +193,54 @@ class _Tree:
         """Take in a sub-object and those joined to it."""
         head = subject.text.lower()
         for first in things:
-            if first.i in self.taken or not belongs(head, first.text.lower(), how):
+            own = how == "with" and any(c.dep_ == "poss" for c in first.children)
+            how = "own" if own else how
+            if first.i in self.taken or is_placed(first) or not belongs(head, first.text.lower(), how):
                 continue
             mention.related += link
             mention.dropped += small
-            last, cc = first, []
+            last: Any = first
+            cc: list[int] = []
             now: Any | None = first
             while now is not None:
                 inner = self.object_of(now, depth + 1)
                 mention.absorb(inner)
                 mention.dropped += cc
-                last, cc = now, [c.i for c in _of(now, ("cc", "punct"))]
-                now = next((c for c in _of(last, ("conj",)) if self.goes_on(head, last, c, how)), None)
+                last, cc = now, [c.i for c in children_of(now, ("cc", "punct"))]
+                now = next((c for c in children_of(last, ("conj",)) if self.goes_on(head, last, c, how)), None)
 
     def goes_on(self, head: str, last: Any, token: Any, how: str) -> bool:
         """Whether a joined noun is one more sub-object, not an object with things of its own."""
         low = token.text.lower()
-        if token.i in self.taken or not _is_object(token) or not belongs(head, low, how):
+        if token.i in self.taken or not is_object(token) or not belongs(head, low, how):
             return False
-        own = any(c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children)
+        own = any(
+            c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children
+        )
         if own and not lexicon.wearable(low):
             return False
-        return surely_continues(last.text.lower(), low) or not _of(token, ("det",))
+        return surely_continues(last.text.lower(), low) or not children_of(token, ("det",))
 
     def clause(self, token: Any, mention: Mention) -> None:
         """The noun as subject of "is red", "has a red roof", "wears a hat"; participles of the verb above."""
         verb = token.head
         if token.dep_ not in ("nsubj", "nsubjpass") or verb.i == token.i:
-            if token.dep_ in ("ROOT", "conj", "appos", "dep"):
-                return
             return
         low = verb.text.lower()
         if low in vocab.COPULAS:
             self.predicate(mention, verb, [verb.i])
-        elif low in vocab.HOLDING or (low in vocab.HAVE and lexicon.animate(token.text.lower())):
-            self.verb(token, mention, verb, [], 0)
+        elif low in vocab.HOLDING | vocab.HAVE and lexicon.animate(token.text.lower()):
+            self.verb(token, mention, verb, [c.i for c in children_of(verb, ("aux",))], 0)
         if lexicon.animate(token.text.lower()):
-            for clause in _of(verb, ("advcl", "conj")):
+            for clause in children_of(verb, ("advcl", "conj")):
                 if clause.text.lower() in vocab.HOLDING | vocab.DRESSED:
-                    self.verb(token, mention, clause, [c.i for c in _of(verb, ("cc",)) if c.i < clause.i], 0)
+                    self.verb(token, mention, clause, [c.i for c in children_of(verb, ("cc",)) if c.i < clause.i], 0)
 
     def share(self, token: Any, mention: Mention) -> None:
         """ "a red car and truck": a bare second noun has the modifiers of the first."""
         if not mention.related or mention.dropped:
             return
-        for other in _of(token, ("conj",)):
+        for other in children_of(token, ("conj",)):
             second = self.found.get(other.i)
             if second is None or second.related or second.kept or not can_share(other.text.lower()):
                 continue
@@ -227,64 +248,3 @@ class _Tree:
             first_plural = token.tag_ in ("NNS", "NNPS")
             if bare and not any(c.text == "," for c in token.children) and (mention.kept or first_plural):
                 second.shared = [i for i in mention.related if i < token.i]
-
-
-def _of(token: Any, labels: tuple[str, ...]) -> list[Any]:
-    return [c for c in token.children if c.dep_ in labels]
-
-
-def _objects(token: Any, labels: tuple[str, ...]) -> list[Any]:
-    return [c for c in _of(token, labels) if _is_object(c) or c.text.lower() in vocab.WEARABLE]
-
-
-def _subtree(token: Any) -> list[int]:
-    return [t.i for t in token.subtree]
-
-
-def _is_word(token: Any) -> bool:
-    return bool(token.text) and (token.text[0].isalnum())
-
-
-def _is_object(token: Any) -> bool:
-    """A noun that stands for a thing of its own, not the first part of a compound."""
-    if token.dep_ in ("compound", "nmod", "npadvmod", "poss", "amod") and token.head.i != token.i:
-        return token.dep_ == "poss" and not token.text.lower() in vocab.DETERMINERS and False
-    return token.tag_ in ("NN", "NNS", "NNP", "NNPS") or token.pos_ in ("NOUN", "PROPN")
-
-
-def _attribute(token: Any) -> bool:
-    """Whether a word before a noun describes it: by tag, or a colour, material, shape or size whatever its tag."""
-    low = token.text.lower()
-    if low in vocab.HARD_ATTRIBUTES:
-        return not (low in vocab.NAMES_THINGS and lexicon.is_phrase(low, token.head.text.lower()))
-    return token.tag_ in ("JJ", "JJR", "JJS", "VBN", "VBG", "RB")
-
-
-def _animate_above(token: Any) -> Any | None:
-    """The nearest person or animal on the way to the root."""
-    now = token
-    for _ in range(64):
-        if now.head.i == now.i:
-            return None
-        now = now.head
-        if _is_object(now) and lexicon.animate(now.text.lower()):
-            return now
-        for subject in _of(now, ("nsubj", "nsubjpass")):
-            if lexicon.animate(subject.text.lower()):
-                return subject
-    return None
-
-
-def _credits(doc: Any) -> set[int]:
-    """Tokens that name artists and styles: "by …" (not "surrounded by …"), "in the style of …"."""
-    out: set[int] = set()
-    for token in doc:
-        low = token.text.lower()
-        by = low == "by" and not (token.i and doc[token.i - 1].text.lower().endswith("ed"))
-        style = low == "of" and token.i > 0 and doc[token.i - 1].text.lower() in ("style", "aesthetic")
-        if by or style:
-            for after in range(token.i, len(doc)):
-                if doc[after].text in (",", ".", ";"):
-                    break
-                out.add(after)
-    return out

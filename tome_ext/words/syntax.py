@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 SYNTAXES = ("a1111", "plain")
 
 _NETWORK = re.compile(r"<\w+:[^>]+>")
-_BREAK = re.compile(r"\s*\b(BREAK)\b\s*")
+_BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"\bAND\b")
 _ATTENTION = re.compile(
     r"\\\(|\\\)|\\\[|\\]|\\\\|\\|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|]|[^\\()\[\]:]+|:",
@@ -121,11 +122,12 @@ def _number(text: str) -> float:
 
 
 def _split_breaks(part: Mapped, pieces: list[tuple[Mapped, float]]) -> None:
-    at = 0
-    for m in _BREAK.finditer(part.text):
-        pieces += [(part[at : m.start()], 1.0), (part[m.start(1) : m.end(1)], -1.0)]
-        at = m.end()
-    pieces.append((part[at : len(part.text)], 1.0))
+    text, at = part.text, 0
+    for m in _BREAK.finditer(text):
+        end = at + len(text[at : m.start()].rstrip())
+        pieces += [(part[at:end], 1.0), (part[m.start() : m.end()], -1.0)]
+        at = len(text) - len(text[m.end() :].lstrip())
+    pieces.append((part[at : len(text)], 1.0))
 
 
 def _merge(pieces: list[tuple[Mapped, float]]) -> list[Fragment]:
@@ -197,11 +199,11 @@ def editings(text: str) -> list[Editing]:
         colons = [i for i in marks if text[i] == ":"]
         if bars and not colons:
             edges = [start, *bars, end]
-            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            branches = tuple((a + 1, b) for a, b in pairwise(edges))
             out.append(Editing(start, end + 1, branches, ""))
         elif colons and not bars and len(colons) <= 2 and _WHEN.fullmatch(text, colons[-1] + 1, end):
             edges = [start, *colons]
-            branches = tuple((a + 1, b) for a, b in zip(edges, edges[1:], strict=False))
+            branches = tuple((a + 1, b) for a, b in pairwise(edges))
             before = branches[0] if len(branches) == 2 else (start + 1, start + 1)
             out.append(Editing(start, end + 1, (before, branches[-1]), text[colons[-1] + 1 : end].strip()))
     return out

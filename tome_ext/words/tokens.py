@@ -40,4 +40,3 @@ def split_words(text: str) -> list[Word]:
         else:
             out.append(Word(low, m.start(), m.end(), is_word))
     return out
-

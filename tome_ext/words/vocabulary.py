@@ -9,7 +9,7 @@ def _words(text: str) -> frozenset[str]:
 
 ARTICLES = _words("a an the")
 DETERMINERS = ARTICLES | _words(
-    "this that these those my your his her its our their some any each every another no both all several many"
+    "whose this that these those my your his her its our their some any each every another no both all several many"
     " few multiple various numerous one two three four five six seven eight nine ten dozen couple"
 )
 SINGULAR = _words("a an one each every this that another")
@@ -40,8 +40,10 @@ PARTICLES = _words("up down away off out over together around back forward apart
 AUXILIARIES = _words(
     "do does did can could will would shall should may might must not don't doesn't didn't to n't never always"
 )
-INTENSIFIERS = _words("very extremely highly quite really super so too incredibly slightly mostly partly partially"
-                      " deep deeply pale light dark bright hot neon pastel vivid dusty")
+INTENSIFIERS = _words(
+    "very extremely highly quite really super so too incredibly slightly mostly partly partially"
+    " deep deeply pale light dark bright hot neon pastel vivid dusty"
+)
 COLOURS = _words(
     "red orange yellow green blue purple violet pink brown black white gray grey beige tan gold golden silver"
     " bronze turquoise teal cyan magenta maroon navy crimson scarlet indigo lavender lilac ivory cream khaki olive"
@@ -110,6 +112,13 @@ WEARABLE = _words(
     " jeans pants shorts skirt kimono suit vest belt backpack headphones tiara beanie beret bikini swimsuit apron"
     " robe t-shirt tshirt hairband headband ribbon bow choker thighhighs stockings sneakers turban veil costume"
 )
+# Parts and decorations of things that a dictionary does not list as parts.
+PARTS = _words(
+    "pattern patterns stripe stripes spot spots dot dots print prints logo frosting icing trim edge edges top tops base"
+    " bases fringe lining accent accents patch patches marking markings facet facets rim border frame legs leg lid seat"
+    " handle handles tile tiles fittings trimmings decorations stomach stain stains roof wheels petals leaves buttons"
+)
+POSSESSIVES = _words("its his her their my your our whose")
 # Nouns whose colours say where they are, not what they are: with them "with" introduces things, not parts.
 PLACES = _words(
     "room bathroom kitchen bedroom garden park street city house building beach forest field landscape sky scene"

@@ -1,0 +1,309 @@
+"""ToMe on diffusers pipelines, on the small random models."""
+
+from __future__ import annotations
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from tome_ext.embedded.random_model import random_pipeline, random_pipeline_sd15
+from tome_ext.hosts.diffusers import attach
+from tome_ext.settings import SettingError, Settings, preset
+from tome_ext.words import GroupSyntaxError
+
+TWO = "a cat wearing sunglasses and a dog wearing a hat"
+ONE = "a red book on the table"
+NONE = "a cat and a dog"
+BUILTIN = {"parser": "builtin"}
+
+
+@pytest.fixture(scope="module")
+def sdxl():
+    return quiet(random_pipeline())
+
+
+@pytest.fixture(scope="module")
+def sd15():
+    return quiet(random_pipeline_sd15())
+
+
+def quiet(pipe):
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def settings_of(name="balanced", **more):
+    return preset(name).replace(**BUILTIN, **more)
+
+
+def make(pipe, prompts, seeds, steps=5, size=(64, 64), **more):
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    height, width = size
+    made = pipe(
+        prompts, generator=generators, num_inference_steps=steps, height=height, width=width, output_type="np", **more
+    )
+    return made.images
+
+
+def bind(pipe, settings, prompts, seeds, attached=None, **more):
+    with attach(pipe, settings, prompts, **(attached or {})) as tome:
+        images = make(pipe, prompts, seeds, **more)
+    return images, tome.report
+
+
+def hooks(pipe):
+    return [m for m in pipe.unet.modules() if m._forward_hooks or m._forward_pre_hooks]
+
+
+@pytest.mark.parametrize("name", ["fast", "balanced", "paper", "reference", "reference-attributes"])
+def test_every_preset_changes_the_picture_and_leaves_the_pipeline_as_it_was(sdxl, name):
+    plain = make(sdxl, [TWO], [1])
+    flags = [p.requires_grad for p in sdxl.unet.parameters()]
+    attributes = set(vars(sdxl.unet)), set(vars(sdxl))
+    images, report = bind(sdxl, settings_of(name), [TWO], [1])
+    assert np.isfinite(images).all()
+    assert np.abs(images - plain).mean() > 1e-3
+    assert report[0].warnings == []
+    assert [g.noun.text for g in report[0].groups.groups] == ["cat", "dog"]
+    assert not hooks(sdxl)
+    assert [p.requires_grad for p in sdxl.unet.parameters()] == flags
+    assert (set(vars(sdxl.unet)), set(vars(sdxl))) == attributes
+    assert np.array_equal(make(sdxl, [TWO], [1]), plain)
+
+
+@pytest.mark.parametrize("prompt", [NONE, "", "   "])
+def test_a_prompt_without_groups_is_the_plain_picture(sdxl, prompt):
+    images, report = bind(sdxl, settings_of(), [prompt], [1])
+    assert np.array_equal(images, make(sdxl, [prompt], [1]))
+    assert report[0].warnings == ["no objects to bind in this prompt"]
+
+
+def test_a_group_whose_noun_is_missing(sdxl):
+    images, report = bind(sdxl, settings_of(groups="horse: blue"), [NONE], [1])
+    assert np.array_equal(images, make(sdxl, [NONE], [1]))
+    assert any("horse" in warning for warning in report[0].warnings)
+
+
+def test_groups_that_cannot_be_read_are_an_error_before_sampling(sdxl):
+    with pytest.raises(GroupSyntaxError), attach(sdxl, settings_of(groups="cat: +"), [TWO]):
+        raise AssertionError("not reached")
+    assert not hooks(sdxl)
+
+
+def test_the_same_twice(sdxl):
+    first, _ = bind(sdxl, settings_of(), [TWO], [3])
+    second, _ = bind(sdxl, settings_of(), [TWO], [3])
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["fast", "balanced"])
+def test_a_batch_is_its_images_made_alone(sdxl, name):
+    """Different prompts, one of them without groups; float32 sums in another order, hence the tolerance."""
+    prompts, seeds = [TWO, NONE, ONE, TWO], [1, 2, 3, 4]
+    together, report = bind(sdxl, settings_of(name), prompts, seeds)
+    for number, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        alone, _ = bind(sdxl, settings_of(name), [prompt], [seed])
+        assert np.abs(together[number] - alone[0]).max() < 5e-3
+    assert [len(entry.groups.groups) for entry in report] == [2, 0, 1, 2]
+
+
+def test_several_images_per_prompt(sdxl):
+    prompts = [TWO, ONE]
+    with attach(sdxl, settings_of("fast"), prompts, images_per_prompt=2) as tome:
+        together = make(sdxl, prompts, [1, 2, 3, 4], num_images_per_prompt=2)
+    alone, _ = bind(sdxl, settings_of("fast"), [ONE], [3])
+    assert len(tome.report) == 4
+    assert np.abs(together[2] - alone[0]).max() < 5e-3
+
+
+@pytest.mark.parametrize("more", [{"guidance_scale": 1.0}, {"negative_prompt": ["blurry"]}, {"size": (64, 96)}])
+def test_without_guidance_with_a_negative_prompt_and_other_sizes(sdxl, more):
+    for name in ("balanced", "reference"):
+        images, report = bind(sdxl, settings_of(name), [TWO], [1], **more)
+        assert report[0].warnings == []
+        assert report[0].losses
+        assert np.abs(images - make(sdxl, [TWO], [1], **more)).mean() > 1e-3
+
+
+SCHEDULERS = [
+    "DDIMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+]
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_every_scheduler(sd15, scheduler, prediction):
+    own = sd15.scheduler
+    kind = getattr(diffusers, scheduler)
+    sd15.scheduler = kind.from_config(own.config, prediction_type=prediction)
+    try:
+        images, report = bind(sd15, settings_of(window_stop=0.4), [TWO], [1], steps=5)
+        calls = len(sd15.scheduler.timesteps)
+    finally:
+        sd15.scheduler = own
+    assert np.isfinite(images).all()
+    assert report[0].warnings == []
+    assert [row["step"] for row in report[0].losses] == [i for i in range(calls) if i / calls < 0.4 - 1e-9]
+
+
+def test_a_scheduler_of_unknown_noise_still_merges(sd15):
+    own = sd15.scheduler
+    sd15.scheduler = diffusers.EDMEulerScheduler(sigma_max=14.0)
+    try:
+        images, report = bind(sd15, settings_of(), [TWO], [1])
+        merged, _ = bind(sd15, settings_of("fast"), [TWO], [1])
+    finally:
+        sd15.scheduler = own
+    assert np.array_equal(images, merged)
+    assert report[0].warnings == [
+        "no refinement: EDMEulerScheduler has no alphas_cumprod: refinement does not know its noise level"
+    ]
+
+
+def test_image_to_image_refines_a_fraction_of_its_own_run(sdxl):
+    pipe = quiet(diffusers.StableDiffusionXLImg2ImgPipeline(**sdxl.components))
+    start = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with attach(pipe, settings_of(window_stop=0.5), [TWO]) as tome:
+        pipe([TWO], image=start, strength=0.6, num_inference_steps=10, output_type="np")
+    assert [row["step"] for row in tome.report[0].losses] == [0, 1, 2]  # six calls
+
+
+def test_a_second_call_begins_anew(sdxl):
+    with attach(sdxl, settings_of(), [TWO]) as tome:
+        first = make(sdxl, [TWO], [1])
+        second = make(sdxl, [TWO], [1])
+    assert np.array_equal(first, second)
+    assert [row["step"] for row in tome.report[0].losses] == [0, 0]
+
+
+def test_end_tokens_from_a_chosen_step(sdxl):
+    off, _ = bind(sdxl, settings_of("fast", ets=False), [TWO], [1])
+    late, _ = bind(sdxl, settings_of("fast", ets_start=0.6), [TWO], [1])
+    never, _ = bind(sdxl, settings_of("fast", ets_start=1.0), [TWO], [1])
+    always, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
+    assert np.array_equal(never, off)
+    assert not np.array_equal(late, off)
+    assert not np.array_equal(late, always)
+
+
+def test_the_pooled_vector_of_the_clean_prompt(sdxl, sd15):
+    kept, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
+    clean, _ = bind(sdxl, settings_of("fast", pooled="clean"), [TWO], [1])
+    assert not np.array_equal(kept, clean)
+    _, report = bind(sd15, settings_of("fast", pooled="clean"), [TWO], [1])
+    assert report[0].warnings == []
+
+
+def test_words_from_outside_the_prompt_and_signs(sdxl):
+    groups = 'cat + "hat" - wearing'
+    images, report = bind(sdxl, settings_of("fast", groups=groups), [TWO], [1])
+    other, _ = bind(sdxl, settings_of("fast", groups='cat + 2*"hat" - wearing'), [TWO], [1])
+    assert report[0].warnings == []
+    assert not np.array_equal(images, other)
+
+
+def test_clean_prompts_by_hand(sdxl):
+    derived, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
+    same, _ = bind(sdxl, settings_of("fast"), [TWO], [1], {"clean": ["a cat and a dog"]})
+    other, _ = bind(sdxl, settings_of("fast"), [TWO], [1], {"clean": ["two animals"]})
+    assert np.array_equal(derived, same)
+    assert not np.array_equal(derived, other)
+    with (
+        pytest.raises(ValueError, match="2 clean prompts for 1 prompts"),
+        attach(sdxl, Settings(), [TWO], clean=["", ""]),
+    ):
+        raise AssertionError("not reached")
+
+
+def test_a_failure_costs_the_refinement_and_not_the_picture(sdxl, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("no memory <b>")
+
+    merged, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
+    monkeypatch.setattr("tome_ext.hosts.diffusers.attachment.refine", fail)
+    images, report = bind(sdxl, settings_of(), [TWO], [1])
+    assert np.array_equal(images, merged)
+    assert len(report[0].warnings) == 1
+    assert "OutOfMemoryError: no memory" in report[0].warnings[0]
+
+
+def test_another_batch_than_announced_is_made_plain(sdxl):
+    plain = make(sdxl, [TWO] * 3, [1, 2, 3])
+    with attach(sdxl, settings_of(), [TWO]) as tome:
+        images = make(sdxl, [TWO] * 3, [1, 2, 3])
+    assert np.array_equal(images, plain)
+    assert "attached for 1 images, but the UNet was called with 6 rows" in tome.report[0].warnings[0]
+
+
+def test_an_interrupt_in_the_middle_of_refinement(sdxl):
+    calls = []
+
+    def interrupt(*_):
+        calls.append(1)
+        if len(calls) == 2:  # within the first refined step
+            raise KeyboardInterrupt
+
+    handle = sdxl.unet.mid_block.register_forward_hook(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bind(sdxl, settings_of(), [TWO], [1])
+    finally:
+        handle.remove()
+    assert not hooks(sdxl)
+    assert torch.is_grad_enabled()
+
+
+def test_unknown_layers_are_reported(sdxl):
+    _, report = bind(sdxl, settings_of(layers="up_blocks.7*"), [TWO], [1])
+    assert "layers = 'up_blocks.7*'" in report[0].warnings[0]
+
+
+def test_maps_that_fail_cost_the_maps_alone(sdxl):
+    merged, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
+    images, report = bind(sdxl, settings_of("fast", layers="up_blocks.7*"), [TWO], [1], {"record_maps": True})
+    assert np.array_equal(images, merged)
+    assert report[0].maps == []
+    assert report[0].warnings[0].startswith("no attention maps: layers = 'up_blocks.7*'")
+
+
+@pytest.mark.parametrize("name", ["fast", "balanced"])
+@pytest.mark.parametrize("prompts", [[TWO], [NONE, ONE]])
+def test_maps_of_every_object(sdxl, name, prompts):
+    plain, _ = bind(sdxl, settings_of(name), prompts, [1, 2][: len(prompts)])
+    images, report = bind(sdxl, settings_of(name), prompts, [1, 2][: len(prompts)], {"record_maps": True})
+    assert np.array_equal(images, plain)
+    for entry in report:
+        assert len(entry.maps) == len(entry.plain_maps) == len(entry.groups.groups)
+        for (label, ours), (_, theirs), group in zip(entry.maps, entry.plain_maps, entry.groups.groups, strict=True):
+            assert label.startswith(group.noun.text + " + ")
+            assert ours.shape == theirs.shape == (2, 2)
+            assert ours.sum().item() == pytest.approx(1, abs=1e-5)
+            assert not torch.allclose(ours, theirs)
+
+
+def test_losses_are_reported_by_object(sdxl):
+    _, report = bind(sdxl, settings_of("paper"), [TWO, ONE], [1, 2], steps=10)
+    assert [row["step"] for row in report[0].losses] == [0, 1]
+    assert all(len(values) == 2 for row in report[0].losses for values in row["entropy"] + row["binding"])
+    assert all(len(values) == 1 for row in report[1].losses for values in row["entropy"] + row["binding"])
+
+
+def test_bad_settings_never_reach_the_pipeline():
+    with pytest.raises(SettingError, match="iterations = 21"):
+        settings_of(iterations=21)
+
+
+def test_bfloat16(sdxl):
+    pipe = quiet(random_pipeline()).to(torch.bfloat16)
+    images, report = bind(pipe, settings_of(), [TWO], [1])
+    assert report[0].warnings == []
+    assert np.isfinite(images).all()
+    assert report[0].losses
