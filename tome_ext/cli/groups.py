@@ -20,13 +20,19 @@ def add_groups_command(subparsers: Any) -> argparse.ArgumentParser:
         description="Show which words of a prompt belong together, the clean prompt, and what was left alone.",
     )
     parser.add_argument("prompt", nargs="?", help="the prompt")
-    parser.add_argument("--stdin", action="store_true", help="read prompts from standard input, one JSON string per line")
+    parser.add_argument(
+        "--stdin", action="store_true", help="read prompts from standard input, one JSON string per line"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per prompt")
     parser.add_argument("--html", action="store_true", help="print an HTML fragment")
     parser.add_argument("--parser", choices=PARSERS, default="auto", help="default: spaCy where a model is installed")
-    parser.add_argument("--groups", default="", metavar="TEXT", help='by hand: "cat: wearing sunglasses; dog + 1.2*hat"')
+    parser.add_argument(
+        "--groups", default="", metavar="TEXT", help='by hand: "cat: wearing sunglasses; dog + 1.2*hat"'
+    )
     parser.add_argument("--clean", default="", metavar="TEXT", help="the clean prompt, by hand")
-    parser.add_argument("--syntax", choices=("a1111", "plain"), default="a1111", help="whether brackets are WebUI syntax")
+    parser.add_argument(
+        "--syntax", choices=("a1111", "plain"), default="a1111", help="whether brackets are WebUI syntax"
+    )
     parser.add_argument("--no-color", action="store_true", help="no colours in the terminal")
     parser.set_defaults(run=run)
     return parser

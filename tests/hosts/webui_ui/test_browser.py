@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from running import request
 
 playwright = pytest.importorskip("playwright.sync_api")
 
