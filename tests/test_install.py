@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -103,13 +103,12 @@ def test_no_model_is_pinned_for_another_spacy(install, monkeypatch, capsys):
 
 
 def test_starting_up_with_nothing_to_do_is_quick():
-    # Compared with an interpreter that does nothing, so that a slow machine does not fail the test.
+    # Processor time, compared with an interpreter that does nothing, so that a busy machine does not fail the test.
     def seconds(*command):
-        times = []
+        before = os.times()
         for _ in range(5):
-            start = time.perf_counter()
             subprocess.run([sys.executable, *command], check=True, env={"TOME_SPACY": "0"}, capture_output=True)
-            times.append(time.perf_counter() - start)
-        return min(times)
+        after = os.times()
+        return (after.children_user - before.children_user + after.children_system - before.children_system) / 5
 
-    assert seconds(str(FILE)) - seconds("-c", "pass") < 0.25
+    assert seconds(str(FILE)) - seconds("-c", "pass") < 0.1

@@ -11,14 +11,14 @@ from tome_ext.settings import PRESETS, Settings, declarations, preset
 from tome_ext.settings import SettingError as Refused
 
 NAMES = [setting.name for setting in arguments()]
-# Released: requests hold values by their place, so this list only ever grows at its end.
+# Requests hold values by their place: from the first release on, this list only grows at its end.
 # fmt: off
 ORDER = (
     "enabled", "preset", "hires", "show_maps", "groups", "parser", "clean_prompt",
     "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled", "iterations",
     "window_start", "window_stop", "step_size", "step_decay", "entropy_weight", "binding_weight", "position_weight",
     "entropy_target", "entropy_form", "layers", "order", "binding_iterations", "binding_step_size", "update",
-    "latent_step", "phrase_latent", "checkpointing",
+    "latent_step", "phrase_latent", "loss_pooled", "checkpointing",
 )
 # fmt: on
 

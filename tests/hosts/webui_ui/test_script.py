@@ -78,6 +78,17 @@ def test_choosing_a_preset_fills_the_controls(script):
     assert by_name["groups"] not in event["outputs"]
 
 
+def test_the_line_about_the_cost_follows_the_preset_and_every_change(script):
+    by_name = dict(zip((a.name for a in options_module().arguments()), script.controls, strict=True))
+    (event,) = events(by_name["preset"], "input")
+    assert "No pass through the network" in event["fn"]("fast")[-1]["value"]
+    (change,) = [e for e in events(by_name["iterations"], "input") if e["fn"]]
+    values = [c.value for c in change["inputs"]]
+    assert "1.7 times" in change["fn"](*values)
+    values[[c.elem_id for c in change["inputs"]].index(by_name["window_start"].elem_id)] = 0.9
+    assert "window_start = 0.9: must not be greater" in change["fn"](*values)
+
+
 def test_choosing_custom_changes_nothing(script):
     (event,) = events(script.controls[1], "input")
     assert all("value" not in update for update in event["fn"]("custom"))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from html import escape
 from typing import Any
 
 import gradio as gr
 from modules.ui_components import InputAccordion
 
-from tome_ext.hosts.webui.options import CUSTOM, Options, argument, arguments, in_preset
+from tome_ext.hosts.webui.options import CUSTOM, argument, arguments, in_preset
 from tome_ext.hosts.webui.preview import preview
 from tome_ext.hosts.webui.slowdown import slowdown
 from tome_ext.hosts.webui.texts import ADVANCED, PLACEHOLDERS, PREVIEW, PREVIEW_HELP, label
-from tome_ext.settings import Setting, SettingError, declarations, preset
+from tome_ext.settings import Setting, SettingError, Settings, declarations, preset
 
 _SLIDER_MAXIMUM = 100.0
 
@@ -81,9 +82,8 @@ class Controls:
         for name in method:
             # In the browser alone, so that a quick click on Generate already finds it.
             self.by_name[name].input(fn=None, _js=f"() => '{CUSTOM}'", inputs=[], outputs=[chosen])
-        if slowdown(preset("balanced")) is not None:
-            for control in controls:
-                control.input(fn=_cost_of, inputs=controls, outputs=[self.cost], show_progress="hidden")
+        for control in controls:
+            control.input(fn=cost_of, inputs=controls, outputs=[self.cost], show_progress="hidden")
         if "prompt" in boxes:
             words = [self.by_name[name] for name in ("groups", "parser", "clean_prompt")]
             inputs = [boxes["prompt"], *([boxes["styles"]] if "styles" in boxes else []), *words]
@@ -121,15 +121,18 @@ def fill(name: str) -> list[Any]:
     return [*(gr.update(value=getattr(settings, key)) for key in method), gr.update(value=_cost_line(settings))]
 
 
-def _cost_of(*values: Any) -> str:
-    names: Sequence[str] = [s.name for s in declarations() if in_preset(s)]
-    over = {"preset": CUSTOM, **dict(zip(names, values, strict=True))}
+def cost_of(*values: Any) -> str:
+    """The line about the cost of the values of all controls that presets decide."""
+    names = [s.name for s in declarations() if in_preset(s)]
     try:
-        return _cost_line(Options.from_args([False, over]).settings)
+        return _cost_line(Settings().replace(**dict(zip(names, values, strict=True))))
     except SettingError as error:
-        return str(error)
+        return _cost_html(str(error))
 
 
-def _cost_line(settings: Any) -> str:
-    text = slowdown(settings)
-    return f"<p>{text}</p>" if text else ""
+def _cost_line(settings: Settings) -> str:
+    return _cost_html(slowdown(settings))
+
+
+def _cost_html(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
