@@ -112,6 +112,28 @@ def test_a_gradient_to_the_latents_passes_as_well(unet, same, inputs):
     torch.testing.assert_close(ours, found(same), rtol=1e-12, atol=1e-14)
 
 
+def change(module, inputs, output):
+    """As another extension's patch: uses what the UNet has computed, and then changes it in place."""
+    scaled = output[:, :4] * (1 + output.mean(1, keepdim=True))
+    output[:, :4] = scaled
+    return output
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_others_may_change_hidden_states_in_place(unet, same, inputs, recompute):
+    def as_one_value(module, inputs, output):
+        return torch.cat([output[:, :4] * (1 + output.mean(1, keepdim=True)), output[:, 4:]], 1)
+
+    for of, hook in ((unet, change), (same, as_one_value)):
+        of.output_blocks[0][0].register_forward_hook(hook)
+    with torch.inference_mode():
+        with differentiable(unet), pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            gradient(unet, *inputs)
+        with differentiable(unet, changing=True), checkpointed(unet) if recompute else nullcontext():
+            found = gradient(unet, *inputs)
+    torch.testing.assert_close(found, gradient(same, *inputs), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory"), KeyboardInterrupt()])
 @pytest.mark.parametrize("mode", [True, False])
 def test_everything_is_as_before_whatever_happens(unet, inputs, error, mode):

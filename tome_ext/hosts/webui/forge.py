@@ -51,7 +51,9 @@ class Forge(A1111):
     def gradient(self) -> Iterator[None]:
         """What :mod:`tome_ext.hosts.webui.gradient` does, for the UNet."""
         unet = self.unet()
-        with super().gradient(), differentiable(*([] if unet is None else [unet])):
+        # Other extensions' patches may change hidden states in place.
+        patched = bool(shared.sd_model.forge_objects.unet.model_options.get("transformer_options"))
+        with super().gradient(), differentiable(*([] if unet is None else [unet]), changing=patched):
             yield
 
 

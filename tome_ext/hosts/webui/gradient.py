@@ -22,13 +22,15 @@ def ordinary() -> Iterator[None]:
 
 
 @contextmanager
-def differentiable(*modules: nn.Module) -> Iterator[None]:
+def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None]:
     """Within, gradients flow through ``modules`` to their inputs; afterwards everything is as it was.
 
     - inference mode is off, gradients are on;
     - parameters and buffers that autograd refuses are replaced by ordinary tensors over the same memory;
     - no parameter requires a gradient;
-    - transformer blocks may add to their hidden states in place: their norms save a copy.
+    - transformer blocks may add to their hidden states in place: their norms save a copy;
+    - with ``changing`` anything outside checkpointed blocks may be changed in place, as other extensions do: autograd
+      saves copies. That takes a little longer.
 
     Inputs have to be ordinary tensors (``clone`` them within, or under :func:`ordinary`). Modules may be on any
     device and of any type, moved to and fro by the host as well; those that are replaced within are left to who did so.
@@ -41,6 +43,8 @@ def differentiable(*modules: nn.Module) -> Iterator[None]:
                 stack.callback(norm.register_forward_pre_hook(_copied).remove)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
+        if changing:
+            stack.enter_context(_saved_as_copies(modules))
         yield
 
 
@@ -115,6 +119,17 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def _saved_as_copies(modules: tuple[nn.Module, ...]) -> torch.autograd.graph.saved_tensors_hooks:
+    """Autograd keeps copies of what it saves, but for the weights, which nobody changes."""
+    weights = {value.untyped_storage().data_ptr() for module in modules for value in module.parameters()}
+
+    def pack(value: Tensor) -> Tensor:
+        kept = value.detach()
+        return kept if kept.untyped_storage().data_ptr() in weights else kept.clone()
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value)
 
 
 def _norms(module: nn.Module) -> list[nn.Module]:

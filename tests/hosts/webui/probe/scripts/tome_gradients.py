@@ -33,6 +33,9 @@ class Control:
         self.previous_controlnet = self.transformer_options = None
         self.calls = []
 
+    def set_previous_controlnet(self, other):
+        self.previous_controlnet = other
+
     def inference_memory_requirements(self, dtype):
         return 0
 
@@ -100,7 +103,8 @@ def _differences(host, step, context, checkpointed):
         random = torch.randn(point.shape, generator=generator).to(point)
         size = float(point.norm())
         found[name] = {}
-        for kind, direction in (("along", gradient), ("random", random)):
+        directions = {"along": gradient, "random": random} if name in ("text", "latents") else {"along": gradient}
+        for kind, direction in directions.items():
             direction = direction * size / direction.norm()
             slope = float((gradient * direction).sum())
             typical = float(gradient.norm()) * size / point.numel() ** 0.5
