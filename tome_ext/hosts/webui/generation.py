@@ -101,15 +101,16 @@ class Job:
         refine = settings.refines and not (self._second and self._options.hires == "merge")
         obstacle = self._host.obstacle() if refine else ""
         try:
-            self._pass = SamplingPass(
-                self._host,
-                p,
-                settings,
-                conditioning,
-                second=self._second,
-                refine=refine and not obstacle,
-                say=lambda text: self._say(p, text),
-            )
+            with self._host.ours():
+                self._pass = SamplingPass(
+                    self._host,
+                    p,
+                    settings,
+                    conditioning,
+                    second=self._second,
+                    refine=refine and not obstacle,
+                    say=lambda text: self._say(p, text),
+                )
             if obstacle and self._pass.active:
                 self._say(p, f"tokens are merged but not refined: {obstacle}")
         except GroupSyntaxError as error:
@@ -122,7 +123,8 @@ class Job:
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
         maps = self._options.show_maps and not (self._second and self._maps)
         try:
-            at.apply(call, maps=maps)
+            with self._host.ours():
+                at.apply(call, maps=maps)
         except Exception as error:
             memory = out_of_memory(error)
             if not memory:

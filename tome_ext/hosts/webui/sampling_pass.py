@@ -147,8 +147,7 @@ class SamplingPass:
         self._mapped.add((row.image, row.part))
         groups = self._texts[row.text].located.groups
         try:
-            with self._host.gradient():
-                found = heat_maps(step, plain[: row.length], merged.tokens, groups, self._settings.layers)
+            found = heat_maps(step, plain[: row.length], merged.tokens, groups, self._settings.layers)
         except Exception as error:
             self._host.report("ToMe: no attention maps")
             self._say(f"no attention maps ({type(error).__name__}: {error})")
