@@ -112,7 +112,7 @@ class Model(nn.Module):
         context = condition["crossattn"] if self.sdxl else condition["c_crossattn"][0]
         assert len(condition["c_concat"][0]) == len(context) == len(x)
         # As under the host's autocast; and random weights must not run away.
-        weight = self.model.diffusion_model.out.weight
+        weight = next(self.model.parameters(), x)
         out = torch.tanh(0.05 * self.model.diffusion_model(x.to(weight), context.to(weight))).to(x)
         if self.sdxl:
             out = out + 0.1 * condition["vector"].mean(-1)[:, None, None, None]

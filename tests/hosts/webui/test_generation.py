@@ -301,6 +301,23 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed; the rest is made without it"]
 
 
+def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    tried = []
+
+    def refine(step, tokens, settings):
+        tried.append(step.index)
+        raise ValueError("broken")
+
+    def next_pass(denoiser):
+        denoiser.sampler.sampler_extra_args["cond"] = host.condition(denoiser.p)[0]
+
+    monkeypatch.setattr(sampling_pass, "refine", refine)
+    host.run(Processing([PROMPT]), Options(gentle(window_stop=1.0)), at=next_pass)
+    assert tried == [0]
+
+
 @pytest.mark.parametrize("what", ["understand", "compose"])
 def test_a_failure_of_any_other_part_leaves_the_plain_image(host, monkeypatch, what):
     from tome_ext.hosts.webui import sampling_pass
