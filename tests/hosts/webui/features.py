@@ -124,6 +124,7 @@ ALL = (
     Feature("AND", asks={"prompt": "a red cat and a blue dog AND a green bird in a yellow house :0.7"}),
     Feature("prompt editing", asks={"prompt": "a [red:green:0.25] cat and a blue dog"}, tome={"window_stop": 0.6}),
     Feature("alternation", asks={"prompt": "a red cat and a blue [dog|bird]"}, tome={"window_stop": 0.6}),
+    Feature("styles", asks={"styles": ["cage"]}),
     Feature("emphasis", asks={"prompt": "a (red:1.3) cat and a [blue] dog, (masterpiece)"}),
     Feature("emphasis: No norm", asks={"prompt": "a (red:1.3) cat and a [blue] dog"}, options={"emphasis": "No norm"}),
     Feature("emphasis: None", asks={"prompt": "a (red) cat and a blue dog"}, options={"emphasis": "None"}),

@@ -81,6 +81,7 @@ class Server:
         (extensions / "tome-probe").symlink_to(PROBE)
         if extension:
             (extensions / "sd-webui-tome").symlink_to(os.environ.get("WEBUI_EXTENSION", ROOT))
+        (data / "styles.csv").write_text('name,prompt,negative_prompt\ncage,"{prompt} and a green bird",\n')
         self.log = data / "webui.log"
         command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=data)
         with self.log.open("wb") as log:

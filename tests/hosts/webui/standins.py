@@ -65,7 +65,7 @@ class Embedder(nn.Module):
         rows = []
         for chunk in self.tokenize_line(text)[0]:
             seen = self.table[torch.tensor(chunk.tokens)] + self.place
-            rows.append(0.6 * seen + 0.4 * seen.cumsum(0) / torch.arange(1, 78)[:, None].sqrt())
+            rows.append((0.6 * seen + 0.4 * seen.cumsum(0) / torch.arange(1, 78)[:, None].sqrt()).to(seen))
         return torch.cat(rows)
 
 
@@ -111,7 +111,9 @@ class Model(nn.Module):
     def apply_model(self, x: Tensor, condition: dict[str, Any]) -> Tensor:
         context = condition["crossattn"] if self.sdxl else condition["c_crossattn"][0]
         assert len(condition["c_concat"][0]) == len(context) == len(x)
-        out = torch.tanh(0.05 * self.model.diffusion_model(x, context))  # random weights must not run away
+        # As under the host's autocast; and random weights must not run away.
+        weight = next(self.model.parameters(), x)
+        out = torch.tanh(0.05 * self.model.diffusion_model(x.to(weight), context.to(weight))).to(x)
         if self.sdxl:
             out = out + 0.1 * condition["vector"].mean(-1)[:, None, None, None]
         return out

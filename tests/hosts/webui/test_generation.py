@@ -181,6 +181,18 @@ def test_gradients_agree_with_finite_differences(host, timesteps):
     assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_kept(host, dtype):
+    expected = host.run(Processing([PROMPT]), Options()).texts()
+    host.model.model.to(dtype)
+    embedder = host.model.embedder[0]
+    embedder.table, embedder.place = embedder.table.to(dtype), embedder.place.to(dtype)
+    made = host.run(Processing([PROMPT]), Options())
+    assert made.comments == []
+    assert {text.dtype for text in made.texts()} == {dtype}
+    torch.testing.assert_close(made.texts()[-1].float(), expected[-1], atol=0.3, rtol=0.1)
+
+
 def test_parts_have_groups_of_their_own(host):
     prompt = "a red cat AND a blue dog :0.5"
     text = host.run(Processing([prompt]), fast()).texts()[0]
@@ -287,6 +299,23 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     assert torch.equal(run.latent, merged)
     assert run.comments == ["ToMe: refinement failed; the rest is made without it (ValueError: broken)"]
     assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed; the rest is made without it"]
+
+
+def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    tried = []
+
+    def refine(step, tokens, settings):
+        tried.append(step.index)
+        raise ValueError("broken")
+
+    def next_pass(denoiser):
+        denoiser.sampler.sampler_extra_args["cond"] = host.condition(denoiser.p)[0]
+
+    monkeypatch.setattr(sampling_pass, "refine", refine)
+    host.run(Processing([PROMPT]), Options(gentle(window_stop=1.0)), at=next_pass)
+    assert tried == [0]
 
 
 @pytest.mark.parametrize("what", ["understand", "compose"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -94,6 +97,33 @@ def test_interrupt_takes_effect_within_one_pass(webui, at, how):
     assert state["calls"] >= at
     assert state["after"] == 0
     assert webui.make() == plain
+
+
+def test_a_pass_of_another_extension_is_left_alone(webui):
+    """ADetailer and its like make images of their own in the middle of a job."""
+    plain, made = webui.make(batch_size=2), webui.make({}, batch_size=2)
+    webui.probe("inner", on=1)
+    try:
+        assert webui.make(batch_size=2) == plain
+        assert webui.make({}, batch_size=2) == made
+        assert webui.probe()["comments"] == []
+    finally:
+        webui.probe("inner", on=0)
+
+
+def test_progress_is_told_during_refinement(webui):
+    told = []
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(webui.make, {"preset": "paper", "window_stop": 1.0}, steps=12)
+        while not job.done():
+            answer = webui.ask("/sdapi/v1/progress?skip_current_image=true")
+            if answer["state"]["job_count"] > 0:
+                told.append((answer["progress"], answer["eta_relative"]))
+            time.sleep(0.1)
+    progress = [one for one, _ in told]
+    assert len(set(progress)) >= 4
+    assert progress == sorted(progress)
+    assert any(eta > 0 for _, eta in told)
 
 
 def test_memory_is_made_by_checkpointing(webui):

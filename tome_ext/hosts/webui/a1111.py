@@ -50,13 +50,13 @@ class A1111:
             return "the weights are stored in fp8"
         return ""
 
-    def gradient(self) -> AbstractContextManager[object]:
-        """Nothing is needed here but that our passes draw none of the host's random numbers."""
+    def ours(self) -> AbstractContextManager[object]:
+        """Sampling is done under no_grad, not inference_mode: tensors are ordinary anyway."""
         return _hypertile_undisturbed()
 
-    def interrupted(self) -> bool:
-        """Interrupt or Skip was pressed."""
-        return bool(shared.state.interrupted or shared.state.skipped)
+    def gradient(self) -> AbstractContextManager[object]:
+        """Nothing: weights are ordinary tensors."""
+        return contextlib.nullcontext()
 
     def release(self) -> None:
         """Empty the allocator's cache."""

@@ -51,7 +51,7 @@ class Job:
     """ToMe in one job of the WebUI."""
 
     def __init__(self, host: Host, p: Any, options: JobOptions) -> None:
-        self._host, self._options = host, options
+        self._host, self._options, self._settings = host, options, options.settings
         self._p = weakref.ref(p)
         self._pass: SamplingPass | None = None
         self._second = False
@@ -96,7 +96,7 @@ class Job:
         """Prepare a pass; where that fails, its images are made without ToMe."""
         if self._failed or (self._second and self._options.hires == "off"):
             return
-        settings = self._options.settings
+        settings = self._settings
         if self._host.unet() is None:
             self._failed = True
             self._say(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
@@ -104,15 +104,16 @@ class Job:
         refine = settings.refines and not (self._second and self._options.hires == "merge")
         obstacle = self._host.obstacle() if refine else ""
         try:
-            self._pass = SamplingPass(
-                self._host,
-                p,
-                settings,
-                conditioning,
-                second=self._second,
-                refine=refine and not obstacle,
-                say=lambda text: self._say(p, text),
-            )
+            with self._host.ours():
+                self._pass = SamplingPass(
+                    self._host,
+                    p,
+                    settings,
+                    conditioning,
+                    second=self._second,
+                    refine=refine and not obstacle,
+                    say=lambda text: self._say(p, text),
+                )
             if obstacle and self._pass.active:
                 self._say(p, f"tokens are merged but not refined: {obstacle}")
         except GroupSyntaxError as error:
@@ -125,7 +126,8 @@ class Job:
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
         maps = self._options.show_maps and not (self._second and self._maps)
         try:
-            at.apply(call, maps=maps)
+            with self._host.ours():
+                at.apply(call, maps=maps)
         except Exception as error:
             memory = out_of_memory(error)
             if not memory:
@@ -135,13 +137,17 @@ class Job:
             return
         # Outside the handlers, where the failed pass's tensors are no longer held.
         self._host.release()
-        if not (memory and at.save_memory()):
+        if not at.refine:
+            self._failed = True
+            return
+        if memory and self._settings.checkpointing == "auto":
+            self._settings = self._settings.replace(checkpointing="on")
+        else:
             if memory:
                 self._say(p, "the memory did not suffice for refinement; the rest is made without it")
-            self._failed = not at.refine
-            at.refine = False
-        if not self._failed:
-            self._apply(p, call, at)
+            self._settings = self._settings.replace(iterations=0, binding_iterations=0)
+        at.settings = self._settings
+        self._apply(p, call, at)
 
     def _collect(self, p: Any, at: SamplingPass) -> None:
         first = getattr(p, "iteration", 0) * p.batch_size

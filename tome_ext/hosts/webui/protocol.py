@@ -117,12 +117,15 @@ class Host(Protocol):
         """Why refinement cannot run with the host's present options; empty where it can."""
         ...
 
-    def gradient(self) -> AbstractContextManager[object]:
-        """What gradients through the UNet need, and nothing of it afterwards."""
+    def ours(self) -> AbstractContextManager[object]:
+        """Where all our work during sampling is done: tensors made within are ordinary ones.
+
+        The host's own random numbers stay undrawn.
+        """
         ...
 
-    def interrupted(self) -> bool:
-        """Whether the user asked to stop or to skip this image."""
+    def gradient(self) -> AbstractContextManager[object]:
+        """What gradients through the UNet need beside :meth:`ours`, and nothing of it afterwards."""
         ...
 
     def release(self) -> None:

@@ -46,16 +46,15 @@ class SamplingPass:
     """ToMe in one pass. Every row is merged and refined on its own, so nothing depends on what else is in the batch.
 
     ``conditioning``: the host's, for this pass; the texts are read and encoded on construction. ``refine``: whether
-    tokens are refined, which :meth:`give_up` ends. ``maps``: by image, where they are recorded.
+    the host can. ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
     """
 
     def __init__(
         self, host: Host, p: Any, settings: Settings, conditioning: Any, *, second: bool, refine: bool, say: Say
     ) -> None:
-        self.conditioning = conditioning
-        self.refine = refine and settings.refines
+        self.conditioning, self.settings = conditioning, settings
         self.maps: dict[int, list[HeatMap]] = {}
-        self._host, self._settings, self._say = host, settings, say
+        self._host, self._say, self._able = host, say, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
         self._mapped: set[tuple[int, int]] = set()
@@ -65,12 +64,10 @@ class SamplingPass:
         self._blank = encoder.blank() if self.refine and settings.loss_pooled == "zeros" else None
         self._explain()
 
-    def save_memory(self) -> bool:
-        """Refine with activation checkpointing from here on; whether the settings leave room for that."""
-        possible = self.refine and self._settings.checkpointing == "auto"
-        if possible:
-            self._settings = self._settings.replace(checkpointing="on")
-        return possible
+    @property
+    def refine(self) -> bool:
+        """Whether tokens are refined in this pass."""
+        return self._able and self.settings.refines
 
     @property
     def active(self) -> bool:
@@ -102,7 +99,7 @@ class SamplingPass:
                 vector[number] = text.vector.to(vector[number])
             merged = self._tokens_of(row, given[number], call)
             step = self._step(call, number, row, vector)
-            if self.refine and in_window(step, self._settings):
+            if self.refine and in_window(step, self.settings):
                 self._refine(step, merged)
                 if merged.latents is not None:
                     latents[number] = merged.latents
@@ -117,10 +114,10 @@ class SamplingPass:
         encoded = self._texts[row.text].encoded(given[: row.length])
         key = (row.image, row.part, row.text)
         if key not in self._merged:
-            self._merged[key] = _Merged(compose([encoded], self._settings))
+            self._merged[key] = _Merged(compose([encoded], self.settings))
         merged = self._merged[key]
-        if self._settings.ets and not merged.substituted and call.index / call.total >= self._settings.ets_start - 1e-9:
-            merged.tokens = substitute_ends(merged.tokens, [encoded], self._settings)
+        if self.settings.ets and not merged.substituted and call.index / call.total >= self.settings.ets_start - 1e-9:
+            merged.tokens = substitute_ends(merged.tokens, [encoded], self.settings)
             merged.substituted = True
         return merged
 
@@ -133,22 +130,21 @@ class SamplingPass:
         if merged.refined == step.index:
             return
         with self._host.gradient():
-            merged.tokens, latents, report = refine(step, merged.tokens, self._settings)
+            merged.tokens, latents, report = refine(step, merged.tokens, self.settings)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         for warning in report.warnings:
             self._say(warning)
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call) -> None:
         """The attention maps of a row, once, when its refinement is over."""
-        start = self._settings.window_stop if self.refine else _MAPS_FROM
+        start = self.settings.window_stop if self.refine else _MAPS_FROM
         late = call.index / call.total >= start - 1e-9 or call.index + 1 >= call.total
         if not late or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
         groups = self._texts[row.text].located.groups
         try:
-            with self._host.gradient():
-                found = heat_maps(step, plain[: row.length], merged.tokens, groups, self._settings.layers)
+            found = heat_maps(step, plain[: row.length], merged.tokens, groups, self.settings.layers)
         except Exception as error:
             self._host.report("ToMe: no attention maps")
             self._say(f"no attention maps ({type(error).__name__}: {error})")

@@ -39,4 +39,4 @@ def slowdown(settings: Settings) -> str:
     found = ratio(settings)
     if found == 1:
         return "No pass through the network beyond those of plain sampling."
-    return f"About {found:.1f} times the computation of plain sampling, with two objects in the prompt (SDXL)."
+    return f"About {found:.1f} times the computation of plain sampling (SDXL, two objects)."

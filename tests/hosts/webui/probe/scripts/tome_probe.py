@@ -6,9 +6,9 @@ import resource
 import sys
 
 import torch
-from modules import script_callbacks, scripts, sd_samplers_common, shared
+from modules import processing, script_callbacks, scripts, sd_samplers_common, shared
 
-_seen = {"comments": [], "texts": [], "stop_at": 0, "how": "interrupted", "calls": 0, "after": 0}
+_seen = {"comments": [], "texts": [], "stop_at": 0, "how": "interrupted", "calls": 0, "after": 0, "inner": 0}
 _undo = []
 
 
@@ -22,6 +22,24 @@ class Probe(scripts.Script):
     def process(self, p, *args):
         _seen.update(comments=[], texts=[], calls=0, after=0)
         self.handle = _unet().register_forward_pre_hook(_count) if _seen["stop_at"] else None
+
+    def postprocess_image(self, p, pp, *args):
+        """A pass of its own on each finished image, as face detailers have it; its picture is thrown away."""
+        if _seen["inner"] and not isinstance(p, processing.StableDiffusionProcessingImg2Img):
+            inner = processing.StableDiffusionProcessingImg2Img(
+                sd_model=p.sd_model,
+                prompt="a yellow fish",
+                steps=3,
+                seed=5,
+                sampler_name="Euler",
+                width=p.width,
+                height=p.height,
+                init_images=[pp.image],
+                denoising_strength=0.5,
+                do_not_save_samples=True,
+                do_not_save_grid=True,
+            )
+            processing.process_images(inner)
 
     def postprocess(self, p, processed, *args):
         if self.handle is not None:
@@ -101,10 +119,16 @@ def _stop(at: int, how: str = "interrupted"):
     return {}
 
 
+def _inner(on: int):
+    _seen.update(inner=on)
+    return {}
+
+
 def _routes(demo, app):
     app.get("/probe/state")(_state)
     app.get("/probe/break")(_break)
     app.get("/probe/stop")(_stop)
+    app.get("/probe/inner")(_inner)
 
 
 script_callbacks.on_app_started(_routes)
