@@ -107,6 +107,10 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+            # A request that comes too early breaks reForge's start.
+            if "Startup time" not in self.log.read_text(errors="replace"):
+                time.sleep(0.5)
+                continue
             try:
                 self.ask("/probe/state")
                 if self.ask("/sdapi/v1/script-info"):  # on Forge empty for a moment

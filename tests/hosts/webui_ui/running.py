@@ -47,6 +47,10 @@ class WebUI:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+            # A request that comes too early breaks reForge's start.
+            if "Startup time" not in self.log.read_text(errors="replace"):
+                time.sleep(0.5)
+                continue
             try:
                 status, _ = self.ask("/tome/v1/settings")
                 if status == 200 and self.script_info():

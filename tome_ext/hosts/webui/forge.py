@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tome_ext.hosts.webui.a1111 import A1111, SigmaCall
 from tome_ext.hosts.webui.a1111_text import A1111TextEncoder, tokens_of
-from tome_ext.hosts.webui.gradient import differentiable, refused
+from tome_ext.hosts.webui.gradient import differentiable, ordinary, refused
 from tome_ext.hosts.webui.protocol import Call, Encoding
 from tome_ext.refinement import Step
 from tome_ext.unet import cross_attention_layers
@@ -48,12 +48,18 @@ class Forge(A1111):
         return "" if unet is None else refused(unet)
 
     @contextlib.contextmanager
+    def ours(self) -> Iterator[None]:
+        """Sampling is done under inference_mode; ours is not."""
+        with super().ours(), ordinary():
+            yield
+
+    @contextlib.contextmanager
     def gradient(self) -> Iterator[None]:
         """What :mod:`tome_ext.hosts.webui.gradient` does, for the UNet."""
         unet = self.unet()
         # Other extensions' patches may change hidden states in place.
         patched = bool(shared.sd_model.forge_objects.unet.model_options.get("transformer_options"))
-        with super().gradient(), differentiable(*([] if unet is None else [unet]), changing=patched):
+        with differentiable(*([] if unet is None else [unet]), changing=patched):
             yield
 
 

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import torch
 
-from tome_ext.hosts.webui.gradient import ordinary
 from tome_ext.hosts.webui.maps import HeatMap, picture
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling_pass import SamplingPass
@@ -67,20 +66,18 @@ class Job:
         """A sampling pass is about to begin: read and encode the prompts' texts."""
         self._pass = None
         self._second = bool(getattr(p, "is_hr_pass", False))
-        with ordinary():
-            self._begin(p, c)
+        self._begin(p, c)
 
     def on_denoise(self, params: Any) -> None:
         """A model call is about to be made: give it the merged and refined text."""
         if self._failed or (self._second and self._options.hires == "off"):
             return
         p = params.denoiser.p
-        with ordinary():
-            call = self._host.call(params)
-            if self._pass is None or self._pass.conditioning is not call.conditioning:
-                self._begin(p, call.conditioning)
-            if self._pass is not None and self._pass.active:
-                self._apply(p, call, self._pass)
+        call = self._host.call(params)
+        if self._pass is None or self._pass.conditioning is not call.conditioning:
+            self._begin(p, call.conditioning)
+        if self._pass is not None and self._pass.active:
+            self._apply(p, call, self._pass)
 
     def finish(self, p: Any, processed: Any) -> None:
         """All images are made: show the attention maps, and let go of everything."""
