@@ -42,6 +42,7 @@ class Patcher:
         self.model = Wrapped(unet)
         self.model_options = {"transformer_options": {"patches": "of others"}}
         self.controlnet_linked_list = self.extra_concat_condition = None
+        self.load_device = torch.device("cpu")
 
 
 class Engine:
@@ -75,6 +76,7 @@ def host(monkeypatch):
 
     model.get_learned_conditioning = encode
     names = ("devices", "errors", "prompt_parser", "sd_samplers", "sd_samplers_common", "sd_unet", "shared")
+    names += ("sd_samplers_kdiffusion",)
     fakes = {f"modules.{name}": types.ModuleType(f"modules.{name}") for name in (*names, "sd_hijack")}
     fakes["modules.shared"].sd_model = model
     fakes["modules.shared"].state = types.SimpleNamespace(interrupted=False, skipped=False)
@@ -192,6 +194,16 @@ def test_tokens_are_refined_in_inference_mode_and_nothing_stays(host):
     assert torch.equal(refined.context[0, 3], tokens.context[0, 3])
     assert {name: id(value) for name, value in unet.named_parameters()} == tensors
     assert all(value.is_inference() and value.requires_grad for value in unet.parameters())
+
+
+def test_a_unet_that_encoding_sent_away_is_brought_back(host):
+    prepared = []
+    host.fakes["modules.sd_samplers_kdiffusion"].sampling_prepare = lambda *given: prepared.append(given)
+    assert host.host.call(host.params).context.shape == (3, 5, 24)
+    assert not prepared
+    host.patcher.load_device = torch.device("cuda:0")
+    assert host.host.call(host.params).context.shape == (3, 5, 24)
+    assert prepared == [(host.patcher, host.params.x)]
 
 
 def test_interrupt_ends_a_prediction(host):

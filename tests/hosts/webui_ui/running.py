@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
 TITLE = "ToMe Semantic Binding"
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
 _PATIENCE = 300
+FORGE = (Path(os.environ.get("WEBUI_DIR", ".")) / "backend").is_dir()
 
 
 class WebUI:
@@ -94,7 +95,9 @@ class WebUI:
 def request(args: Any = None, **more: Any) -> dict[str, Any]:
     """A request for a small image."""
     scripts = {} if args is None else {"alwayson_scripts": {TITLE: {"args": args}}}
-    size = {"width": 256, "height": 256, "steps": 3}
+    size: dict[str, Any] = {"width": 256, "height": 256, "steps": 3}
+    # Forge's API has no default for this one, and its own infotext needs it.
+    size |= {"hr_additional_modules": ["Use same choices"]} if FORGE else {}
     fixed = {"prompt": "a red cat and a blue dog", "seed": 1, "sampler_name": "Euler", **size}
     return {**fixed, **scripts, **more}
 

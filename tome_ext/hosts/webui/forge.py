@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from modules import prompt_parser, sd_samplers_common, shared
+from modules import prompt_parser, sd_samplers_common, sd_samplers_kdiffusion, shared
 from torch import Tensor, nn
 
 from tome_ext.hosts.webui.a1111 import A1111, SigmaCall
@@ -89,6 +89,7 @@ class ForgeCall(SigmaCall):
     @cached_property
     def context(self) -> Tensor:
         """The text conditioning [rows, T, D], our own copy."""
+        _bring_back(shared.sd_model.forge_objects.unet, self._params.x)
         return tokens_of(self._params.text_cond).clone()
 
     @cached_property
@@ -199,6 +200,13 @@ def unet_of(model: Any) -> nn.Module | None:
     objects = getattr(model, "forge_objects", None)
     network = getattr(getattr(getattr(objects, "unet", None), "model", None), "diffusion_model", None)
     return network if isinstance(network, nn.Module) and cross_attention_layers(network) else None
+
+
+def _bring_back(patcher: Any, x: Tensor) -> None:
+    """Texts encoded during sampling, after a switch of models, may have sent the UNet off the device."""
+    device = patcher.load_device.type
+    if all(parameter.device.type != device for parameter in patcher.model.diffusion_model.parameters()):
+        sd_samplers_kdiffusion.sampling_prepare(patcher, x)
 
 
 def _options(patcher: Any, sigma: Tensor) -> dict[str, Any]:
