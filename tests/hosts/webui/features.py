@@ -59,8 +59,7 @@ class Feature:
         return (self.checkpoint, *self.also)
 
     def request(self, server: Server) -> dict[str, Any]:
-        more = self.prepare(server) if self.prepare else {}
-        return {**self.asks, **more, "override_settings": {**self.options, **self.asks.get("override_settings", {})}}
+        return {**self.asks, **(self.prepare(server) if self.prepare else {})}
 
 
 def _from_image(server: Server) -> dict[str, Any]:
@@ -149,7 +148,6 @@ FEATURES = (
         refines=False,
         comment="nothing to bind was found",
     ),
-    Feature("groups that cannot be read", tome={"groups": "cat: ("}, merges=False, refines=False, comment="groups: "),
     Feature("--medvram", flags="--medvram"),
     Feature(
         "--medvram, refiner",

@@ -8,6 +8,7 @@ the default is its own Python with launch.py. ``WEBUI_CHECKPOINTS`` may name oth
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ CHECKPOINTS = {
     **json.loads(os.environ.get("WEBUI_CHECKPOINTS", "{}")),
 }
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
-_PATIENCE = 300
+_PATIENCE, _ATTEMPTS = 300, 3
 PLAIN: dict[str, Any] = {
     "prompt": "a red cat and a blue dog",
     "seed": 1,
@@ -69,7 +71,7 @@ class Server:
     """A running WebUI with the probe, and with or without the extension."""
 
     def __init__(self, data: Path, flags: str = "", *, extension: bool = True) -> None:
-        self.port = _free_port()
+        self.data = data
         extensions = data / "extensions"
         extensions.mkdir(parents=True)
         (extensions / "tome-probe").symlink_to(PROBE)
@@ -77,7 +79,22 @@ class Server:
             (extensions / "sd-webui-tome").symlink_to(os.environ.get("WEBUI_EXTENSION", ROOT))
         (data / "styles.csv").write_text('name,prompt,negative_prompt\ncage,"{prompt} and a green bird",\n')
         self.log = data / "webui.log"
-        command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=data)
+        for attempt in range(_ATTEMPTS):
+            self._start(flags)
+            try:
+                self._wait()
+                break
+            except BaseException:
+                self.stop()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        models = self.ask("/sdapi/v1/sd-models")
+        self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
+        self.loaded = ""
+
+    def _start(self, flags: str) -> None:
+        self.port = _free_port()
+        command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=self.data)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*shlex.split(command), *shlex.split(flags)],
@@ -85,25 +102,19 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        try:
-            self._wait()
-            models = self.ask("/sdapi/v1/sd-models")
-        except BaseException:
-            self.stop()
-            raise
-        self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
-        self.loaded = ""
 
     def _wait(self) -> None:
+        """Until it answers. A request that comes before its routes are added can end it: hence the attempts."""
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+            time.sleep(3)
             try:
                 self.ask("/probe/state")
                 return
             except OSError:
-                time.sleep(0.5)
+                pass
         raise RuntimeError(f"the WebUI is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def stop(self) -> None:
@@ -124,6 +135,19 @@ class Server:
 
     def probe(self, route: str = "state", /, **query: Any) -> Any:
         return self.ask(f"/probe/{route}?{urllib.parse.urlencode(query)}")
+
+    @contextlib.contextmanager
+    def options(self, values: dict[str, Any]) -> Iterator[None]:
+        """Other options for a while. (The host does not restore an ``override_settings`` that config.json lacks.)"""
+        if not values:
+            yield
+            return
+        known = self.ask("/sdapi/v1/options")
+        self.ask("/sdapi/v1/options", values)
+        try:
+            yield
+        finally:
+            self.ask("/sdapi/v1/options", {name: known[name] for name in values})
 
     def load(self, checkpoint: str) -> None:
         if checkpoint != self.loaded:
