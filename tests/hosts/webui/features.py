@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.hosts.webui.server import Images, Server
+from tests.hosts.webui.server import CHECKPOINTS, HOST, PLAIN, Images, Server
 
 SAMPLERS = (
     "DPM++ 2M",
@@ -33,6 +33,16 @@ SAMPLERS = (
     "PLMS",
     "UniPC",
     "LCM",
+    "DDPM",
+    "HeunPP2",
+    "IPNDM",
+    "IPNDM_V",
+    "DEIS",
+    "Euler A2",
+    "Euler Dy",
+    "Euler SMEA Dy",
+    "Euler Negative",
+    "Euler Negative Dy",
 )
 LONG = ", ".join(["best quality"] * 35) + ", a red cat and a blue dog"
 HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.6}
@@ -53,6 +63,15 @@ class Feature:
     merges: bool = True
     refines: bool = True
     comment: str = ""
+    hosts: tuple[str, ...] = ("a1111", "forge", "reforge")
+
+    def missing(self, server: Server) -> str:
+        """What the host lacks for this feature."""
+        checkpoints = [name for name in self.needs if not server.has(name)]
+        options = [name for name in self.options if name not in server.known_options]
+        sampler = self.asks.get("sampler_name", "Euler")
+        samplers = [] if sampler in server.samplers else [sampler]
+        return ", ".join([*checkpoints, *options, *samplers])
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -79,7 +98,7 @@ def _masked(server: Server) -> dict[str, Any]:
     return {**_from_image(server), "mask": base64.b64encode(file.getvalue()).decode(), "inpainting_fill": 1}
 
 
-FEATURES = (
+ALL = (
     Feature("txt2img, SDXL"),
     Feature("preset paper", tome={"preset": "paper"}),
     Feature("preset reference", tome={"preset": "reference"}),
@@ -90,7 +109,7 @@ FEATURES = (
     Feature("end tokens from half the run on", tome={"ets_start": 0.5}),
     Feature("hand-written groups", tome={"groups": 'cat: blue + "hat"; dog: red'}),
     Feature("checkpointing", tome={"checkpointing": "on"}),
-    *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": 8}) for name in SAMPLERS),
+    *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": PLAIN["steps"]}) for name in SAMPLERS),
     Feature("scheduler Karras", asks={"sampler_name": "DPM++ 2M", "scheduler": "Karras"}),
     Feature("img2img", prepare=_from_image),
     Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, prepare=_from_image),
@@ -112,7 +131,7 @@ FEATURES = (
     Feature("more than 75 tokens", asks={"prompt": LONG}),
     Feature("long prompt, both paddings", asks={"prompt": LONG}, options={"pad_cond_uncond": True}),
     Feature("long prompt, v0 padding", asks={"prompt": LONG}, options={"pad_cond_uncond_v0": True}),
-    Feature("LoRA", asks={"prompt": "a red cat and a blue dog <lora:tiny-sdxl-lora:1>"}),
+    Feature("LoRA", asks={"prompt": f"a red cat and a blue dog <lora:{CHECKPOINTS['sdxl-lora']}:1>"}),
     Feature("embeddings", asks={"prompt": "a red cat and a blue dog, painterly-x", "negative_prompt": "zqneg"}),
     Feature("CLIP skip", checkpoint="sd15", options={"CLIP_stop_at_last_layers": 2}),
     Feature("CFG 1", asks={"cfg_scale": 1}),
@@ -127,16 +146,22 @@ FEATURES = (
         options={"hypertile_enable_unet": True, "hypertile_max_tile_unet": 128, "hypertile_swap_size_unet": 3},
     ),
     Feature("fp8", options={"fp8_storage": "Enable"}, refines=False, comment="merged but not refined: the weights"),
-    Feature("refiner", asks={"refiner_switch_at": 0.6, "refiner_checkpoint": "tiny-sdxl-refiner"}, also=("refiner",)),
+    Feature(
+        "refiner", asks={"refiner_switch_at": 0.6, "refiner_checkpoint": CHECKPOINTS["refiner"]}, also=("refiner",)
+    ),
     Feature(
         "refiner within the window",
-        asks={"refiner_switch_at": 0.3, "refiner_checkpoint": "tiny-sdxl-refiner"},
+        asks={"refiner_switch_at": 0.3, "refiner_checkpoint": CHECKPOINTS["refiner"]},
         tome={"window_stop": 0.8},
         also=("refiner",),
     ),
     Feature("SDXL inpainting model", checkpoint="sdxl-inpainting", prepare=_masked),
     Feature("SD1.5", checkpoint="sd15"),
-    Feature("SD1.5, LoRA", checkpoint="sd15", asks={"prompt": "a red cat and a blue dog <lora:tiny-sd15-lora:1>"}),
+    Feature(
+        "SD1.5, LoRA",
+        checkpoint="sd15",
+        asks={"prompt": f"a red cat and a blue dog <lora:{CHECKPOINTS['sd15-lora']}:1>"},
+    ),
     Feature("SD1.5, AND, DDIM", checkpoint="sd15", asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"}),
     Feature("SD1.5 inpainting model", checkpoint="sd15-inpainting", prepare=_masked),
     Feature("SD2, v-prediction", checkpoint="sd2-v"),
@@ -148,16 +173,20 @@ FEATURES = (
         refines=False,
         comment="nothing to bind was found",
     ),
-    Feature("--medvram", flags="--medvram"),
+    Feature("groups that cannot be read", tome={"groups": "cat: ("}, merges=False, refines=False, comment="groups: "),
+    Feature("--medvram", flags="--medvram", hosts=("a1111",)),
     Feature(
         "--medvram, refiner",
         flags="--medvram",
-        asks={"refiner_switch_at": 0.5, "refiner_checkpoint": "tiny-sdxl-refiner"},
+        asks={"refiner_switch_at": 0.5, "refiner_checkpoint": CHECKPOINTS["refiner"]},
         also=("refiner",),
+        hosts=("a1111",),
     ),
-    Feature("--lowvram", flags="--lowvram", refines=False, comment="merged but not refined: --lowvram"),
+    Feature(
+        "--lowvram", flags="--lowvram", hosts=("a1111",), refines=False, comment="merged but not refined: --lowvram"
+    ),
     *(
-        Feature(f"attention: {name}", flags=f"--{name}")
+        Feature(f"attention: {name}", flags=f"--{name}", hosts=("a1111",))
         for name in (
             "opt-sdp-attention",
             "opt-sub-quad-attention",
@@ -165,7 +194,15 @@ FEATURES = (
             "disable-opt-split-attention",
         )
     ),
+    *(
+        Feature(f"attention: {name}", flags=f"--attention-{name}", hosts=("forge", "reforge"))
+        for name in ("pytorch", "split", "quad")
+    ),
+    Feature("UNet in bf16", flags="--unet-in-bf16", hosts=("forge", "reforge")),
+    Feature("UNet stored in fp8", flags="--unet-in-fp8-e4m3fn", hosts=("forge", "reforge")),
 )
+# Those with flags of their own come last: each starts the WebUI again.
+FEATURES = tuple(feature for feature in ALL if HOST in feature.hosts)
 
 
 def row(feature: Feature, plain: Images, made: Images, comments: list[str]) -> str:

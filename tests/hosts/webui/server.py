@@ -2,7 +2,8 @@
 
 ``WEBUI_DIR`` is the WebUI's folder. ``WEBUI_COMMAND`` may say how it is started, with ``{port}`` and ``{data}`` in it;
 the default is its own Python with launch.py. ``WEBUI_CHECKPOINTS`` may name other checkpoints than those of
-``CHECKPOINTS``, as JSON; a test whose checkpoint is missing is skipped. Small models are enough.
+``CHECKPOINTS``, as JSON; a test whose checkpoint is missing is skipped. Small models are enough. ``WEBUI_REQUEST`` may
+change the usual request, as JSON. Which host it is, is seen from its folder (:data:`HOST`).
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ CHECKPOINTS = {
     "sd15": "tiny-sd15",
     "sd15-inpainting": "tiny-sd15-inpainting",
     "sd2-v": "tiny-sd2-v",
+    "sdxl-lora": "tiny-sdxl-lora",
+    "sd15-lora": "tiny-sd15-lora",
     **json.loads(os.environ.get("WEBUI_CHECKPOINTS", "{}")),
 }
+FOLDER = Path(os.environ.get("WEBUI_DIR", "."))
+HOST = "forge" if (FOLDER / "backend").is_dir() else "reforge" if (FOLDER / "modules_forge").is_dir() else "a1111"
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
 _PATIENCE, _ATTEMPTS = 300, 3
 PLAIN: dict[str, Any] = {
@@ -49,6 +54,7 @@ PLAIN: dict[str, Any] = {
     "cfg_scale": 7,
     "sampler_name": "Euler",
     "scheduler": "Automatic",
+    **json.loads(os.environ.get("WEBUI_REQUEST", "{}")),
 }
 
 
@@ -89,6 +95,8 @@ class Server:
                 if attempt == _ATTEMPTS - 1:
                     raise
         models = self.ask("/sdapi/v1/sd-models")
+        self.samplers = {sampler["name"] for sampler in self.ask("/sdapi/v1/samplers")}
+        self.known_options = self.ask("/sdapi/v1/options")
         self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
         self.loaded = ""
 
@@ -109,10 +117,14 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
-            time.sleep(3)
+            # A request that comes too early breaks reForge's start.
+            if "Startup time" not in self.log.read_text(errors="replace"):
+                time.sleep(0.5)
+                continue
             try:
                 self.ask("/probe/state")
-                return
+                if self.ask("/sdapi/v1/script-info"):  # on Forge empty for a moment
+                    return
             except OSError:
                 pass
         raise RuntimeError(f"the WebUI is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
@@ -160,8 +172,10 @@ class Server:
     def make(self, tome: dict[str, Any] | None = None, tab: str = "txt2img", **more: Any) -> Images:
         """Make images; ``tome``: the extension's settings by name, None without it."""
         body = {**PLAIN, **more}
+        if HOST == "forge" and body.get("enable_hr"):
+            body.setdefault("hr_additional_modules", ["Use same choices"])  # its API has no default for it
         if tome is not None:
-            body["alwayson_scripts"] = {TITLE: {"args": [True, tome]}}
+            body["alwayson_scripts"] = {**body.get("alwayson_scripts", {}), TITLE: {"args": [True, tome]}}
         start = time.monotonic()
         answer = self.ask(f"/sdapi/v1/{tab}", body)
         seconds = time.monotonic() - start

@@ -52,9 +52,8 @@ def test_an_image_of_a_batch_is_the_image_made_alone(webui):
 def test_feature(servers, feature: Feature):
     server = servers(feature.flags)
     server.probe("break", what="")
-    missing = [name for name in feature.needs if not server.has(name)]
-    if missing:
-        pytest.skip(f"needs checkpoints: {', '.join(missing)}")
+    if feature.missing(server):
+        pytest.skip(f"the host has no {feature.missing(server)}")
     server.load(feature.checkpoint)
     with server.options(feature.options):
         request = feature.request(server)

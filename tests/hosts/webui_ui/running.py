@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
 TITLE = "ToMe Semantic Binding"
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
 _PATIENCE = 300
+FORGE = (Path(os.environ.get("WEBUI_DIR", ".")) / "backend").is_dir()
 
 
 class WebUI:
@@ -47,6 +48,10 @@ class WebUI:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+            # A request that comes too early breaks reForge's start.
+            if "Startup time" not in self.log.read_text(errors="replace"):
+                time.sleep(0.5)
+                continue
             try:
                 status, _ = self.ask("/tome/v1/settings")
                 if status == 200 and self.script_info():
@@ -90,7 +95,9 @@ class WebUI:
 def request(args: Any = None, **more: Any) -> dict[str, Any]:
     """A request for a small image."""
     scripts = {} if args is None else {"alwayson_scripts": {TITLE: {"args": args}}}
-    size = {"width": 256, "height": 256, "steps": 3}
+    size: dict[str, Any] = {"width": 256, "height": 256, "steps": 3}
+    # Forge's API has no default for this one, and its own infotext needs it.
+    size |= {"hr_additional_modules": ["Use same choices"]} if FORGE else {}
     fixed = {"prompt": "a red cat and a blue dog", "seed": 1, "sampler_name": "Euler", **size}
     return {**fixed, **scripts, **more}
 

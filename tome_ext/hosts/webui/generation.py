@@ -216,6 +216,8 @@ def on_denoised(params: Any) -> None:
 
 def _host() -> Host:
     """The WebUI that runs, chosen by what it can do; imported only here, where there is one."""
-    from tome_ext.hosts.webui.a1111 import A1111
+    from modules import shared
 
-    return A1111()
+    from tome_ext.hosts.webui.choice import host_for
+
+    return host_for(shared.sd_model)

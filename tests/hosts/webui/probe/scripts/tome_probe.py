@@ -21,7 +21,7 @@ class Probe(scripts.Script):
 
     def process(self, p, *args):
         _seen.update(comments=[], texts=[], calls=0, after=0)
-        self.handle = shared.sd_model.model.register_forward_pre_hook(_count) if _seen["stop_at"] else None
+        self.handle = _unet().register_forward_pre_hook(_count) if _seen["stop_at"] else None
 
     def postprocess_image(self, p, pp, *args):
         """A pass of its own on each finished image, as face detailers have it; its picture is thrown away."""
@@ -49,6 +49,13 @@ class Probe(scripts.Script):
         _seen["texts"] = [len(processed.images), len(processed.infotexts)]
 
 
+def _unet():
+    """The loaded model's UNet, in a patcher or not; before the first job Forge has none."""
+    objects = getattr(shared.sd_model, "forge_objects", None)
+    model = getattr(shared.sd_model if objects is None else objects.unet, "model", None)
+    return torch.nn.Module() if model is None else model.diffusion_model
+
+
 def _count(*_):
     """Press the button when the model is called for the n-th time, and count the calls after that."""
     _seen["calls"] += 1
@@ -60,11 +67,12 @@ def _count(*_):
 
 def _state():
     gc.collect()
-    model = shared.sd_model.model
+    model = _unet()
     hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in model.modules())
     own = sum("forward" in vars(m) for m in model.modules())
     callbacks = sum(len(v) for k, v in vars(script_callbacks).items() if k == "callback_map" for v in v.values())
     tensors = [one for one in gc.get_objects() if isinstance(one, torch.Tensor)]
+    held = [*model.parameters(), *model.buffers()]
     frozen = sum(not parameter.requires_grad for parameter in model.parameters())
     return {
         "hooks": hooks,
@@ -73,6 +81,7 @@ def _state():
         "tensors": len(tensors),
         "bytes": sum(one.nbytes for one in tensors),
         "frozen": frozen,
+        "inference": sum(one.is_inference() for one in held),
         "resident_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "jobs": sum(
             type(one).__name__ == "Job" and type(one).__module__.startswith("tome") for one in gc.get_objects()
@@ -97,6 +106,8 @@ def _break(what: str, times: int = 10**9, error: str = "RuntimeError"):
         def broken(*args, **kwargs):
             if left[0]:
                 left[0] -= 1
+                if error == "nothing":
+                    return None
                 raise kinds.get(error, RuntimeError)("broken by the test")
             return function(*args, **kwargs)
 
