@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from tome_ext.evidence.scenes import BACKGROUNDS, COLOURS, SIZE, Scene
 
@@ -38,7 +38,7 @@ def render(scene: Scene, rng: np.random.Generator | None = None) -> Picture:
         coverage = _body(thing.shape, place.radius)
         layers = [(coverage, colour)]
         if thing.texture != "plain":
-            layers.append((coverage * _pattern(thing.texture, place.radius), np.full(3, 250.0)))
+            layers.append((_pattern(thing.texture, thing.shape, place.radius), np.full(3, 250.0)))
         if thing.worn:
             worn = _worn(thing.worn, thing.shape, place.radius), np.array(WORN_COLOURS[thing.worn]) + vary()
             layers.insert(0 if thing.worn in _BEHIND else len(layers), worn)
@@ -86,8 +86,8 @@ def _body(shape: str, radius: int) -> Mask:
 
 
 @lru_cache(maxsize=None)
-def _pattern(texture: str, radius: int) -> Mask:
-    """White stripes across, or white dots in rows; their period follows the size."""
+def _pattern(texture: str, shape: str, radius: int) -> Mask:
+    """White stripes across, or white dots in rows, within the body's rim; their period follows the size."""
     canvas = _Canvas(radius)
     if texture == "striped":
         for number in range(-3, 4):
@@ -96,7 +96,9 @@ def _pattern(texture: str, radius: int) -> Mask:
         for row in range(-2, 3):
             for column in range(-3, 4):
                 canvas.ellipse((column + (row % 2) / 2) * 0.46, row * 0.4, 0.13, 0.13)
-    return canvas.mask()
+    whole = Image.fromarray((_body(shape, radius) * 255).astype(np.uint8))
+    inner = whole.filter(ImageFilter.MinFilter(2 * max(1, round(0.06 * radius)) + 1))
+    return canvas.mask() * np.asarray(inner, np.float32) / 255
 
 
 @lru_cache(maxsize=None)

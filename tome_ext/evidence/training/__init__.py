@@ -1,0 +1,1 @@
+"""Training the embedded model: the autoencoder, its latents, then text encoders and UNet together. Seeded, resumable."""
