@@ -87,4 +87,3 @@ def _used_tokens(words: Sequence[str]) -> list[int]:
     tokenizer = clip_tokenizer()
     ids = {token for word in words for token in tokenizer(word, add_special_tokens=False).input_ids}
     return sorted({*ids, tokenizer.bos_token_id, tokenizer.eos_token_id, 0})
-

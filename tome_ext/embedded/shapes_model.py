@@ -1,8 +1,11 @@
 """The embedded model: SDXL's structure at a size that fits into a repository, trained on synthetic scenes.
 
 Two causal text encoders (64 and 128 channels, CLIP's vocabulary, penultimate states side by side), pooled and size
-conditioning, a UNet of 40, 80 and 120 channels with cross-attention on the two lower levels, an autoencoder that
+conditioning, a UNet of 32, 64 and 128 channels with cross-attention on the two lower levels, an autoencoder that
 reduces eight times. Every group normalisation has groups of at least four channels; with less, colours tint.
+
+WebUIs always have 32 groups. The export gets there by channels of zeros (``tome_ext/evidence/export``), which needs
+each level of the UNet to be twice as wide as the one above it.
 """
 
 from __future__ import annotations
@@ -17,19 +20,19 @@ from tome_ext.embedded.random_model import clip_tokenizer
 
 SIZE = 192  # pixels, square
 UNET_GROUPS, VAE_GROUPS = 8, 4
-UNET_WIDTHS, VAE_WIDTHS = (40, 80, 120), (16, 32, 64, 64)
-HEAD_WIDTH = 20
+UNET_WIDTHS, VAE_WIDTHS = (32, 64, 128), (16, 32, 64, 64)
+HEAD_WIDTH = 16
 TEXT_WIDTHS, TEXT_LAYERS, TEXT_HEADS = (64, 128), 3, 4
 TIME_WIDTH = 16  # of each of the six sizes
 
 
-def text_encoders() -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
+def text_encoders() -> tuple[Any, Any]:
     """Both text encoders, with the libraries' random weights."""
     first = CLIPTextModel(_text_config(TEXT_WIDTHS[0], "quick_gelu", 49407))
     return first, CLIPTextModelWithProjection(_text_config(TEXT_WIDTHS[1], "gelu", 0))
 
 
-def unet() -> UNet2DConditionModel:
+def unet() -> Any:
     """The UNet, with the library's random weights."""
     return UNet2DConditionModel(
         sample_size=SIZE // 8,
@@ -48,7 +51,7 @@ def unet() -> UNet2DConditionModel:
     )
 
 
-def autoencoder(scaling: float = 1.0) -> AutoencoderKL:
+def autoencoder(scaling: float = 1.0) -> Any:
     """The autoencoder: SDXL's at an eighth of its width; ``scaling`` brings its latents to unit variance."""
     return AutoencoderKL(
         block_out_channels=VAE_WIDTHS,
@@ -62,7 +65,7 @@ def autoencoder(scaling: float = 1.0) -> AutoencoderKL:
     )
 
 
-def scheduler() -> EulerDiscreteScheduler:
+def scheduler() -> Any:
     """SDXL's sampler and noise schedule."""
     return EulerDiscreteScheduler(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"

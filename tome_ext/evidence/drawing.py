@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from tome_ext.evidence.scenes import BACKGROUNDS, COLOURS, SIZE, Scene
 
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.float32]
+Picture = NDArray[Any]
+Mask = NDArray[Any]
 _OVER = 4  # drawn this much larger, then averaged
 _REACH = 1.66  # half a sprite's side, in radii of the body: what is worn stands out of it
 
@@ -30,7 +31,7 @@ def body(shape: str, radius: int) -> Mask:
 
 def render(scene: Scene, rng: np.random.Generator | None = None) -> Picture:
     """``scene`` as a picture [SIZE, SIZE, 3]; with ``rng``, colours vary a little, as they do in nature."""
-    vary = (lambda: rng.normal(0, 5, 3)) if rng is not None else (lambda: np.zeros(3))
+    vary = partial(_varied, rng)
     picture = np.empty((SIZE, SIZE, 3), np.float32)
     picture[:] = np.array(BACKGROUNDS[scene.background], np.float32) + vary()
     for thing, place in zip(scene.things, scene.places, strict=True):
@@ -44,7 +45,8 @@ def render(scene: Scene, rng: np.random.Generator | None = None) -> Picture:
             layers.insert(0 if thing.worn in _BEHIND else len(layers), worn)
         for mask, tone in layers:
             _blend(picture, mask, tone.astype(np.float32), place.x, place.y)
-    return picture.clip(0, 255).round().astype(np.uint8)
+    whole: Picture = picture.clip(0, 255).round().astype(np.uint8)
+    return whole
 
 
 def render_batch(scenes: Sequence[Scene], rng: np.random.Generator | None = None) -> Picture:
@@ -52,7 +54,12 @@ def render_batch(scenes: Sequence[Scene], rng: np.random.Generator | None = None
     return np.stack([render(scene, rng) for scene in scenes])
 
 
-def _blend(picture: NDArray[np.float32], mask: Mask, colour: NDArray[np.float32], x: int, y: int) -> None:
+def _varied(rng: np.random.Generator | None) -> Mask:
+    """What to add to a colour: a little noise, or nothing."""
+    return np.zeros(3) if rng is None else rng.normal(0, 5, 3)
+
+
+def _blend(picture: Mask, mask: Mask, colour: Mask, x: int, y: int) -> None:
     half = len(mask) // 2
     top, left = y - half, x - half
     rows = slice(max(top, 0), min(top + len(mask), SIZE))
@@ -62,7 +69,7 @@ def _blend(picture: NDArray[np.float32], mask: Mask, colour: NDArray[np.float32]
     target += part * (colour - target)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _body(shape: str, radius: int) -> Mask:
     canvas = _Canvas(radius)
     if shape in ("circle", "moon", "ring"):
@@ -85,7 +92,7 @@ def _body(shape: str, radius: int) -> Mask:
     return canvas.mask()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pattern(texture: str, shape: str, radius: int) -> Mask:
     """White stripes across, or white dots in rows, within the body's rim; their period follows the size."""
     canvas = _Canvas(radius)
@@ -101,7 +108,7 @@ def _pattern(texture: str, shape: str, radius: int) -> Mask:
     return canvas.mask() * np.asarray(inner, np.float32) / 255
 
 
-@lru_cache(maxsize=None)
+@cache
 def _worn(worn: str, shape: str, radius: int) -> Mask:
     canvas = _Canvas(radius)
     top = _TOPS.get(shape, -1.0)

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tome_ext.evidence.drawing import render
-from tome_ext.evidence.regions import BLACK, BROWN, GOLD, Region, classify, components, find_regions, halve, solid
+from tome_ext.evidence.regions import (
+    BLACK,
+    BROWN,
+    GOLD,
+    Array,
+    Region,
+    classify,
+    components,
+    find_regions,
+    halve,
+    solid,
+)
 from tome_ext.evidence.scenes import COLOURS, SHAPES, TEXTURES, WORN, Place, Scene, Thing
 
 _GRID = 24
@@ -48,7 +58,7 @@ class Seen:
         return frozenset(name for name, share in self.colours.items() if share >= _MIXED)
 
 
-def look(picture: NDArray[np.uint8]) -> list[Seen]:
+def look(picture: Array) -> list[Seen]:
     """What a picture [h, w, 3] shows, the largest thing first."""
     classes = classify(halve(picture))
     regions = find_regions(classes)
@@ -56,7 +66,7 @@ def look(picture: NDArray[np.uint8]) -> list[Seen]:
     return [_seen(classes, region, found) for region, found in zip(regions, worn, strict=True)]
 
 
-def _seen(classes: NDArray[np.intp], region: Region, worn: frozenset[str]) -> Seen:
+def _seen(classes: Array, region: Region, worn: frozenset[str]) -> Seen:
     shape, overlap = _shape(region, worn)
     counts = np.bincount(classes[region.mask], minlength=len(COLOURS))[: len(COLOURS)]
     shares = counts / max(int(counts.sum()), 1)
@@ -64,7 +74,7 @@ def _seen(classes: NDArray[np.intp], region: Region, worn: frozenset[str]) -> Se
     return Seen(shape if overlap >= _SURE else "", overlap, colours, _texture(classes, region), worn, region.box)
 
 
-def _texture(classes: NDArray[np.intp], region: Region) -> str:
+def _texture(classes: Array, region: Region) -> str:
     """By the share of bright pixels within the closed body, and whether their edges run across."""
     bright = region.mask & (classes > BROWN)
     if bright.sum() / region.area < 0.11:
@@ -74,7 +84,7 @@ def _texture(classes: NDArray[np.intp], region: Region) -> str:
     return "striped" if down > 1.8 * (across + 1) else "dotted"
 
 
-def _worn(classes: NDArray[np.intp], regions: Sequence[Region]) -> list[frozenset[str]]:
+def _worn(classes: Array, regions: Sequence[Region]) -> list[frozenset[str]]:
     """What each region's thing wears: blobs of its colour that are large enough and where it belongs."""
     areas = [dict.fromkeys(WORN, 0) for _ in regions]
     for kind in (GOLD, BLACK, BROWN):
@@ -93,7 +103,7 @@ def _worn(classes: NDArray[np.intp], regions: Sequence[Region]) -> list[frozense
     ]
 
 
-def _name(kind: int, rows: NDArray[np.intp], region: Region) -> str:
+def _name(kind: int, rows: Array, region: Region) -> str:
     """What a blob may be, by where it is: 0 the body's upper edge, 1 its lower."""
     top, bottom = ((edge - region.box[0]) / region.height for edge in (int(rows.min()), int(rows.max()) + 1))
     if kind == GOLD:
@@ -105,12 +115,13 @@ def _name(kind: int, rows: NDArray[np.intp], region: Region) -> str:
     return "sunglasses" if bottom < 0.8 else ""
 
 
-def _distance(region: Region, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+def _distance(region: Region, rows: Array, columns: Array) -> Array:
     """How far pixels lie outside the region's box."""
     top, left, bottom, right = region.box
     down = np.maximum(0, np.maximum(top - rows, rows - bottom + 1))
     across = np.maximum(0, np.maximum(left - columns, columns - right + 1))
-    return np.hypot(down, across)
+    distance: Array = np.hypot(down, across)
+    return distance
 
 
 def _shape(region: Region, worn: frozenset[str]) -> tuple[str, float]:
@@ -126,7 +137,7 @@ def _shape(region: Region, worn: frozenset[str]) -> tuple[str, float]:
     return best
 
 
-def _normalised(region: Region) -> NDArray[np.float32]:
+def _normalised(region: Region) -> Array:
     """The region's mask in its box, in a grid of fixed size; its proportions stay, the longer side fills it."""
     top, left, bottom, right = region.box
     side = max(bottom - top, right - left)
@@ -134,14 +145,17 @@ def _normalised(region: Region) -> NDArray[np.float32]:
     rows = np.floor(at + (top + bottom - side) / 2).astype(int)
     columns = np.floor(at + (left + right - side) / 2).astype(int)
     inside = ((rows >= 0) & (rows < len(region.mask)))[:, None] & ((columns >= 0) & (columns < region.mask.shape[1]))
-    fine = region.mask[np.ix_(rows.clip(0, len(region.mask) - 1), columns.clip(0, region.mask.shape[1] - 1))] & inside
-    return fine.reshape(_GRID, 3, _GRID, 3).mean((1, 3)).astype(np.float32)
+    fine: Array = (
+        region.mask[np.ix_(rows.clip(0, len(region.mask) - 1), columns.clip(0, region.mask.shape[1] - 1))] & inside
+    )
+    shares: Array = fine.reshape(_GRID, 3, _GRID, 3).mean((1, 3))
+    return shares
 
 
-@lru_cache(maxsize=1)
-def _templates() -> dict[str, dict[str, NDArray[np.float32]]]:
+@cache
+def _templates() -> dict[str, dict[str, Array]]:
     """For each shape and what it wears, masks [n, g, g] from renders of both ends of the sizes."""
-    made: dict[str, dict[str, NDArray[np.float32]]] = {}
+    made: dict[str, dict[str, Array]] = {}
     for shape in SHAPES:
         for worn in ("", *WORN):
             masks = []
@@ -166,7 +180,7 @@ class Accuracy:
         return self.right[question] / max(self.asked[question], 1)
 
 
-def accuracy(scenes: Sequence[Scene], spoil: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None) -> Accuracy:
+def accuracy(scenes: Sequence[Scene], spoil: Callable[[Array], Array] | None = None) -> Accuracy:
     """The judge's accuracy on renders of ``scenes``, ``spoil``-ed on the way: noise, or an autoencoder."""
     questions = ("count", "shape", "colour", "texture", "worn", "everything")
     right, asked = dict.fromkeys(questions, 0), dict.fromkeys(questions, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from tome_ext.evidence.drawing import WORN_COLOURS
 from tome_ext.evidence.scenes import COLOURS
 
-Mask = NDArray[np.bool_]
+Array = NDArray[Any]
+Mask = NDArray[Any]
 
 GOLD, BLACK, BROWN, GROUND = (len(COLOURS) + number for number in range(4))
 _PALETTE = np.array(
@@ -21,7 +23,10 @@ _GAP = 3  # pixels of the halved picture that a region closes over: stripes and 
 
 @dataclass(frozen=True)
 class Region:
-    """One thing's body: its mask in the halved picture, closed over its texture, and its box (top, left, bottom, right)."""
+    """One thing's body: its mask in the halved picture, closed over its texture.
+
+    ``box``: top, left, bottom, right.
+    """
 
     mask: Mask
     box: tuple[int, int, int, int]
@@ -37,29 +42,31 @@ class Region:
         return int(self.mask.sum())
 
 
-def halve(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+def halve(picture: Array) -> Array:
     """The picture [h, w, 3] at half its size."""
     whole = picture.astype(np.float32)
     return (whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]) / 4
 
 
-def classify(small: NDArray[np.float32]) -> NDArray[np.intp]:
+def classify(small: Array) -> Array:
     """For each pixel the nearest colour of things, of what they wear, or GROUND: the background and white."""
     ground = background(small)
     white = np.full(3, 250.0, np.float32)
     palette = np.concatenate([_PALETTE, ground[None], white[None]])
     distance = ((small[:, :, None] - palette) ** 2).sum(-1)
     nearest = distance.argmin(-1)
-    return np.minimum(nearest, GROUND)
+    classes: Array = np.minimum(nearest, GROUND)
+    return classes
 
 
-def background(small: NDArray[np.float32]) -> NDArray[np.float32]:
+def background(small: Array) -> Array:
     """The background's colour [3]: the median of the picture's rim."""
     rim = np.concatenate([small[:3].reshape(-1, 3), small[-3:].reshape(-1, 3), small[:, :3].reshape(-1, 3)])
-    return np.median(np.concatenate([rim, small[:, -3:].reshape(-1, 3)]), 0).astype(np.float32)
+    middle: Array = np.median(np.concatenate([rim, small[:, -3:].reshape(-1, 3)]), 0)
+    return middle
 
 
-def find_regions(classes: NDArray[np.intp], smallest: int = 80) -> list[Region]:
+def find_regions(classes: Array, smallest: int = 80) -> list[Region]:
     """The bodies in a classified picture, the largest first, each closed over its texture."""
     whole = np.zeros(classes.shape, bool)
     for colour in range(len(COLOURS)):
@@ -103,7 +110,7 @@ def components(mask: Mask) -> list[Mask]:
     return [labels == label for label in np.unique(labels) if label]
 
 
-def _spread_runs(labels: NDArray[np.int_], mask: Mask) -> NDArray[np.int_]:
+def _spread_runs(labels: Array, mask: Mask) -> Array:
     """Give each horizontal run of the mask its largest label."""
     starts = mask & ~np.pad(mask, ((0, 0), (1, 0)))[:, :-1]
     number = np.cumsum(starts.ravel()) - 1

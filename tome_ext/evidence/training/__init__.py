@@ -1,1 +1,1 @@
-"""Training the embedded model: the autoencoder, its latents, then text encoders and UNet together. Seeded, resumable."""
+"""Training the embedded model: autoencoder, latents, then text encoders and UNet together. Seeded, resumable."""

@@ -89,7 +89,7 @@ def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device)
         with torch.autocast(device.type, torch.bfloat16):
             loss, error = loss_of(vae, images, noise, plan.divergence)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         average.update(vae, step)

@@ -31,7 +31,9 @@ def save(path: Path, step: int, parts: Mapping[str, Mapping[str, Tensor]], notes
     """Write a checkpoint; an older one at ``path`` is replaced only by a complete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{part}.{name}": value.detach().cpu().contiguous() for part, named in parts.items() for name, value in named.items()
+        f"{part}.{name}": value.detach().cpu().contiguous()
+        for part, named in parts.items()
+        for name, value in named.items()
     }
     partial = path.with_suffix(".partial")
     save_file(tensors, str(partial), metadata={"training": json.dumps({"step": step, "notes": dict(notes)})})

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,12 +61,13 @@ class TextToNoise(nn.Module):
 
 @dataclass(frozen=True)
 class Batch:
-    """The inputs of one training step; the second half of the ids belongs to the clean captions."""
+    """The inputs of one training step. Behind the captions' ids stand those of the clean captions of ``borrowers``."""
 
     latents: Tensor
     first: Tensor
     second: Tensor
     changes: robustness.Changes
+    borrowers: Tensor
     blank: Tensor
     timesteps: Tensor
     noise: Tensor
@@ -73,7 +75,9 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on ``device``."""
-        moved = {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        moved: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            moved[name] = value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
         return Batch(**moved)
 
 
@@ -85,7 +89,8 @@ def make_batch(shard: Shard, plan: DiffusionPlan, step: int) -> Batch:
     own = [tokenize(caption) for caption in captions]
     clean = [tokenize(caption.clean) for caption in captions]
     changes = [robustness.draw_change(rng, *pair, plan.robustness) for pair in zip(own, clean, strict=True)]
-    first, second = padded([*own, *clean])
+    borrowers = [row for row, change in enumerate(changes) if change.borrows]
+    first, second = padded([*own, *(clean[row] for row in borrowers)])
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     latents = shard.latents[torch.from_numpy(rows)].float()
     side = float(shapes_model.SIZE)
@@ -97,6 +102,7 @@ def make_batch(shard: Shard, plan: DiffusionPlan, step: int) -> Batch:
         first,
         second,
         robustness.Changes.of(changes),
+        torch.tensor(borrowers, dtype=torch.long),
         torch.from_numpy(rng.random(plan.batch) < plan.unconditional),
         torch.randint(_STEPS, (plan.batch,), generator=generator),
         torch.randn(latents.shape, generator=generator),
@@ -113,15 +119,22 @@ def alphas() -> Tensor:
 def loss_of(model: TextToNoise, batch: Batch, cumulative: Tensor) -> Tensor:
     """The squared error of the predicted noise, weighted to at most a signal-to-noise ratio of 5."""
     context, pooled = model.encode(batch.first, batch.second)
-    context = batch.changes.context(*context.float().chunk(2))
-    pooled = batch.changes.vectors(*pooled.float().chunk(2))
+    context = batch.changes.context(*_with_clean(context.float(), batch))
+    pooled = batch.changes.vectors(*_with_clean(pooled.float(), batch))
     kept = (~batch.blank).float()  # without a prompt SDXL is given zeros
     alpha = cumulative[batch.timesteps][:, None, None, None]
     noisy = alpha.sqrt() * batch.latents + (1 - alpha).sqrt() * batch.noise
     made = model(noisy, batch.timesteps, context * kept[:, None, None], pooled * kept[:, None], batch.sizes)
     ratio = (alpha / (1 - alpha)).flatten()
     error = ((made.float() - batch.noise) ** 2).mean((1, 2, 3))
-    return (error * ratio.clamp(max=5) / ratio).mean()
+    loss: Tensor = (error * ratio.clamp(max=5) / ratio).mean()
+    return loss
+
+
+def _with_clean(encoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Captions and clean captions, as many; where the clean one is not needed, the caption itself."""
+    count = len(batch.latents)
+    return encoded[:count], encoded[:count].index_copy(0, batch.borrowers, encoded[count:])
 
 
 def train_diffusion(folder: Path, shard: Shard, plan: DiffusionPlan, device: torch.device) -> TextToNoise:
@@ -162,7 +175,7 @@ def _loop(
         with torch.autocast(device.type, torch.bfloat16):
             loss = loss_of(model, batch, cumulative)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         average.update(model, step)

@@ -42,6 +42,11 @@ class Change:
     scale: np.ndarray[tuple[int], np.dtype[np.float32]]
     pooled: int = 0
 
+    @property
+    def borrows(self) -> bool:
+        """Whether anything comes from the clean caption."""
+        return self.pooled == 1 or bool((self.order >= LENGTH).any())
+
 
 def unchanged() -> Change:
     """The caption as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class TokenizedCaption:
         return len(self.ids) - 1
 
 
-@lru_cache(maxsize=1)
+@cache
 def word_ids() -> dict[str, tuple[int, ...]]:
     """The tokens of every word that captions hold."""
     from tome_ext.embedded.random_model import clip_tokenizer
@@ -47,7 +47,7 @@ def tokenize(caption: Caption) -> TokenizedCaption:
         tokens = known[word]
         places.append(range(len(ids), len(ids) + len(tokens)))
         ids += tokens
-    ids = ids[: LENGTH - 1] + [END]
+    ids = [*ids[: LENGTH - 1], END]
 
     def of(words: Sequence[int]) -> tuple[int, ...]:
         return tuple(place for word in words for place in places[word] if place < LENGTH - 1)
