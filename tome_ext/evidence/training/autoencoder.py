@@ -68,7 +68,7 @@ def loss_of(vae: Any, images: Tensor, noise: Tensor, divergence: float) -> tuple
 def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device) -> Any:
     """Train, or go on from the checkpoint in ``folder``; returns the autoencoder with its scaling factor set."""
     torch.manual_seed(plan.seed)
-    vae = shapes_model.autoencoder().to(device)
+    vae = _fresh().to(device)
     optimizer = torch.optim.AdamW(vae.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=1e-4)
     average = checkpoints.Average(vae, 0.995)
     path = folder / "autoencoder.safetensors"
@@ -109,6 +109,15 @@ def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device)
     vae.load_state_dict({**vae.state_dict(), **average.values})
     vae.register_to_config(scaling_factor=round(_scaling(vae, plan, device), 5))
     return vae.eval().requires_grad_(False)
+
+
+def _fresh() -> Any:
+    """An untrained autoencoder whose latents begin almost without noise: in noise as large as they are, no colour
+    would be learnt."""
+    vae = shapes_model.autoencoder()
+    with torch.no_grad():
+        vae.quant_conv.bias[4:] = -6.0
+    return vae
 
 
 @torch.no_grad()
