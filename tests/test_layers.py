@@ -25,6 +25,7 @@ LAYERS = (
     "refinement",
     "composition",
     "hosts",
+    "evidence",
     "cli",
 )
 # These stand beside the layers: they run before anything is installed, or only start the command line.

@@ -17,11 +17,15 @@ Context = Callable[[Any, Prompt], "tuple[Tensor, Tensor | None]"]
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to make an image: plain (no ``settings``), with the method, or from a ``context`` of its own."""
+    """One way to make an image: plain (no ``settings``), with the method, or from a ``context`` of its own.
+
+    ``unmerged``: the losses move the nouns' own tokens, and all words stay where they are.
+    """
 
     name: str
     settings: Settings | None = None
     context: Context | None = None
+    unmerged: bool = False
 
 
 _FAST = preset("fast")
@@ -34,6 +38,13 @@ BALANCED = Arm("balanced", _BALANCED)
 BENCHMARK = (PLAIN, MERGE, FAST, BALANCED, Arm("paper", preset("paper")), Arm("reference", preset("reference")))
 
 
-def merging_replaced(settings: Settings) -> Settings:
-    """``settings`` with composite tokens that are the noun alone: the losses without merging."""
-    return settings.replace(related_weight=0.0, members="zero")
+def told(arm: Arm, prompt: Prompt) -> Settings:
+    """The arm's settings with the prompt's own groups and clean prompt, where it has them."""
+    assert arm.settings is not None
+    if not prompt.groups:
+        return arm.settings
+    groups = prompt.groups
+    if arm.unmerged:  # nothing is added to the noun, so nothing leaves its place
+        nouns = [group.split(":")[0] for group in groups.split("; ")]
+        groups = "; ".join(f'{noun} + 0*"{noun}"' for noun in nouns)
+    return arm.settings.replace(groups=groups, clean_prompt=prompt.clean)

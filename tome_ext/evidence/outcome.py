@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tome_ext.evidence.judge import Seen
@@ -82,15 +81,3 @@ def _shown(seen: Seen, coloured: bool) -> set[str]:
 def _satisfied(wanted: set[str], shown: set[str], coloured: bool) -> bool:
     """Every attribute asked for is there, and nothing besides."""
     return shown == wanted if coloured else wanted <= shown
-
-
-def read_outcomes(lines: Iterable[str]) -> dict[str, Outcome]:
-    """Outcomes by key from lines of JSON; a last line cut off by a kill is left out."""
-    found: dict[str, Outcome] = {}
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            found[entry["key"]] = Outcome(**entry["outcome"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tome_ext.evidence.benchmark import Job, Sampling, picture_path
+from tome_ext.evidence.benchmark import Job, Sampling, Scores, picture_path
 from tome_ext.evidence.outcome import Outcome
 from tome_ext.evidence.statistics import Interval, paired_bootstrap, wilson
 
@@ -36,9 +36,9 @@ class Row:
     gain: Interval | None
 
 
-def tally(todo: Sequence[Job], known: Mapping[str, Outcome], sampling: Sampling) -> list[Row]:
+def tally(todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling) -> list[Row]:
     """The figures of every family and arm, and of all families together; unfinished images are left out."""
-    done = [(job, known[key]) for job in todo if (key := job.key(sampling)) in known]
+    done = [(job, _outcome(known[key])) for job in todo if (key := job.key(sampling)) in known]
     arms = list(dict.fromkeys(job.arm.name for job in todo))
     names = ["all", *dict.fromkeys(job.prompt.family for job in todo)]
     rows = []
@@ -52,6 +52,10 @@ def tally(todo: Sequence[Job], known: Mapping[str, Outcome], sampling: Sampling)
                 gain = None if arm == arms[0] else _gain(of_arm[arms[0]], of_arm[arm])
                 rows.append(Row(family, arm, len(of_arm[arm]), figures(list(of_arm[arm].values())), gain))
     return rows
+
+
+def _outcome(scores: Scores) -> Outcome:
+    return Outcome(**{name: int(value) for name, value in scores.items()})
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Interval]:
@@ -93,7 +97,7 @@ def _signed(gain: Interval) -> str:
 
 
 def write_report(
-    folder: Path, title: str, todo: Sequence[Job], known: Mapping[str, Outcome], sampling: Sampling, **told: Any
+    folder: Path, title: str, todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling, **told: Any
 ) -> list[Row]:
     """Write ``report.json``, ``report.md``, ``grid.png`` and, where matplotlib is installed, ``plot.png``."""
     rows = tally(todo, known, sampling)

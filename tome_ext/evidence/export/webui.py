@@ -61,8 +61,8 @@ def _write_clip(pipe: Any, folder: Path) -> None:
     clip_tokenizer().save_pretrained(str(folder))
     _write_vocabulary(folder)
     own = pipe.text_encoder.config.to_dict()
-    kept = ("vocab_size", "hidden_size", "intermediate_size", "projection_dim", "num_hidden_layers", "hidden_act")
-    kept += ("num_attention_heads", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id")
+    kept = ["vocab_size", "hidden_size", "intermediate_size", "projection_dim", "num_hidden_layers", "hidden_act"]
+    kept += ["num_attention_heads", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id"]
     config = {"architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "torch_dtype": "float32"}
     (folder / "config.json").write_text(json.dumps(config | {name: own[name] for name in kept}, indent=1))
 
