@@ -37,7 +37,8 @@ def wilson(successes: float, trials: int, z: float = _Z95) -> Interval:
     share = successes / trials
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+    # Rounding must not put the estimate outside its own interval.
+    return Interval(share, max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half)))
 
 
 def paired_bootstrap(

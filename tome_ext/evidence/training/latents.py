@@ -92,7 +92,7 @@ def _make(vae: Any, seed: tuple[int, ...], size: int, spread: _Map) -> Shard:
         images = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.autocast(device.type, torch.bfloat16):
             mean = vae.encode(images).latent_dist.mean
-        latents.append((mean.float() * scale).half().cpu())
+        latents.append((mean.float() * scale).half().cpu().contiguous())
         things += [pack(scene) for scene in scenes]
     return Shard(torch.cat(latents), torch.tensor(things, dtype=torch.int8))
 
