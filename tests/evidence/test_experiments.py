@@ -91,11 +91,11 @@ def test_without_merging_every_word_stays_and_the_losses_have_their_nouns(pipe):
 
 def test_arms_of_one_seed_differ_and_repeat(pipe):
     tiny = Sampling(steps=2, size=64)
-    arms = [PLAIN, experiment("additivity").arms[3], experiment("ablation").arms[1], experiment("ablation").arms[4]]
+    arms = [PLAIN, experiment("additivity").arms[3], experiment("ablation").arms[1]]
     made = [sample(pipe, arm, PAIR, [1, 2], tiny) for arm in arms]
     again = sample(pipe, arms[2], PAIR, [1, 2], tiny)
     assert [image.tobytes() for image in again] == [image.tobytes() for image in made[2]]
-    assert len({images[0].tobytes() for images in made}) == 4
+    assert len({images[0].tobytes() for images in made}) == 3
     assert made[0][0].tobytes() != made[0][1].tobytes()
 
 

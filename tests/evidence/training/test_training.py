@@ -99,11 +99,6 @@ def test_the_loss_falls(shard):
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
-    assert (
-        model.text_encoder_2.text_model.embeddings.token_embedding.weight.grad.abs().sum() > 0
-        if hasattr(model.text_encoder_2, "text_model")
-        else True
-    )
 
 
 def test_half_written_shards_are_made_again(tmp_path):
