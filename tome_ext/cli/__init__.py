@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tome_ext import __version__
 from tome_ext.cli.console import CommandError, printable, tolerate_encodings
+from tome_ext.cli.cost import add_cost_command
 from tome_ext.cli.evidence import add_evidence_command
 from tome_ext.cli.flags import Parser
 from tome_ext.cli.generate import add_generate_command
@@ -24,6 +25,7 @@ examples:
   python -m tome_ext generate "a red book and a yellow vase" --model FOLDER --preset fast --count 4
   python -m tome_ext generate --from-image out/picture.png        repeat a picture from its metadata
   python -m tome_ext groups "a cat wearing sunglasses and a red book"    which words belong together
+  python -m tome_ext cost --preset paper                          what a preset costs, in passes and memory
   python -m tome_ext settings                                     every setting, its range and default
 
 `python -m tome_ext COMMAND --help` says more about one command."""
@@ -36,6 +38,7 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_generate_command(commands)
     add_groups_command(commands)
+    add_cost_command(commands)
     add_settings_command(commands)
     add_evidence_command(commands)
     for command in commands.choices.values():

@@ -128,7 +128,7 @@ def plan(arguments: argparse.Namespace) -> tuple[list[str], Recipe]:
         "model": _model(arguments.model, base),
     }
     if arguments.size is not None:
-        given["width"], given["height"] = _size(arguments.size)
+        given["width"], given["height"] = parse_size(arguments.size)
     settings = settings_from(arguments, base.settings if base else None)
     recipe = base or Recipe(prompt=prompts[0], seed=secrets.randbelow(2**32))
     recipe = recipe.replace(settings=settings, **{k: v for k, v in given.items() if v is not None})
@@ -148,7 +148,8 @@ def _model(given: str | None, base: Recipe | None) -> str:
     return base.model
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from text such as "1024x768"; CommandError where it is not that."""
     found = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", text.strip())
     if not found or "0" in found.groups():
         raise CommandError(f"size = {text!r}: must be WIDTHxHEIGHT in pixels, such as 1024x768")

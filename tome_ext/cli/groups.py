@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from tome_ext.words import PARSERS, GroupSyntaxError, Reading, read_prompt
-from tome_ext.words.preview import as_html, as_text
+from tome_ext.words.preview import as_html, as_json, as_text
 
 
 def add_groups_command(subparsers: Any) -> argparse.ArgumentParser:
@@ -76,32 +76,3 @@ def _shown(reading: Reading, args: argparse.Namespace) -> str:
     if args.html:
         return as_html(reading)
     return as_text(reading, colour=sys.stdout.isatty() and not args.no_color)
-
-
-def as_json(reading: Reading) -> dict[str, Any]:
-    """The reading as JSON values; spans count characters of the given text."""
-    return {
-        "text": reading.text,
-        "parser": reading.parser,
-        "groups": [
-            {
-                "noun": {"text": g.noun.text, "start": g.noun.start, "end": g.noun.end},
-                "related": [{"text": s.text, "start": s.start, "end": s.end} for s in g.related],
-                "phrase": g.phrase,
-                **({"extra": [_term(t) for t in g.extra]} if g.extra else {}),
-            }
-            for g in reading.groups
-        ],
-        "clean": reading.clean,
-        "warnings": list(reading.warnings),
-        "ignored": [
-            {"text": i.span.text, "start": i.span.start, "end": i.span.end, "reason": i.reason} for i in reading.ignored
-        ],
-    }
-
-
-def _term(term: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {"text": term.text, "weight": term.weight}
-    if term.span is not None:
-        out |= {"start": term.span.start, "end": term.span.end}
-    return out

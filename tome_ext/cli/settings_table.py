@@ -7,6 +7,7 @@ import itertools
 import json
 from typing import Any
 
+from tome_ext.schema import schema
 from tome_ext.settings import PRESETS, Setting, Settings, declaration, declarations, preset
 
 _PREAMBLE = """\
@@ -70,33 +71,3 @@ def _preset_changes(name: str) -> str:
     base, values = Settings().to_json(), preset(name).to_json()
     changed = [(key, declaration(key).format(value)) for key, value in values.items() if value != base[key]]
     return ", ".join(f"`{key} = {value}`" for key, value in changed) or "nothing: these are the defaults"
-
-
-def schema() -> dict[str, Any]:
-    """A JSON schema of the settings, as :meth:`Settings.from_json` reads them."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Settings of ToMe",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "preset": {"enum": list(PRESETS), "description": "The preset that the other values start from."},
-            **{setting.name: _property(setting) for setting in declarations()},
-        },
-        "$defs": {"presets": {"const": {name: preset(name).to_json() for name in PRESETS}}},
-    }
-
-
-def _property(setting: Setting) -> dict[str, Any]:
-    types = {"bool": "boolean", "int": "integer", "float": "number", "choice": "string", "text": "string"}
-    entry: dict[str, Any] = {
-        "type": types[setting.kind],
-        "title": setting.label,
-        "description": setting.help,
-        "default": setting.default,
-    }
-    if setting.choices:
-        entry["enum"] = list(setting.choices)
-    if setting.minimum is not None:
-        entry |= {"minimum": setting.minimum, "maximum": setting.maximum}
-    return entry

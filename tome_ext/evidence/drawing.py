@@ -21,7 +21,7 @@ _REACH = 1.66  # half a sprite's side, in radii of the body: what is worn stands
 WORN_COLOURS = {"crown": (252, 208, 48), "hat": (28, 28, 34), "sunglasses": (28, 28, 34), "boots": (112, 68, 36)}
 _BEHIND = ("boots",)
 # Where the middle of each body's upper edge lies, and its bottom, in radii.
-_TOPS = {"square": -0.86, "triangle": -0.78, "star": -0.8, "heart": -0.55}
+_TOPS = {"square": -0.86, "triangle": -0.78, "star": -0.8, "heart": -0.8}
 
 
 def body(shape: str, radius: int) -> Mask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -15,24 +15,29 @@ _SCALE, _CHANGE, _TRIALS = 256.0, 256.0, 3
 
 
 def gradients(
-    evaluate: Callable[..., tuple[Tensor | None, Extra]], variables: Sequence[Tensor], dtype: torch.dtype
+    evaluate: Callable[..., tuple[Iterable[Tensor], Extra]],
+    variables: Sequence[Tensor],
+    dtype: torch.dtype,
+    *,
+    together: bool = True,
 ) -> tuple[list[Tensor] | None, Extra]:
-    """The gradients of a loss with respect to ``variables``, by one autograd call, and what came along with it.
+    """The gradients of a loss with respect to ``variables``, and what came along with it.
 
-    ``evaluate`` takes the variables and returns the loss (None: nothing to differentiate) and anything
-    else. ``dtype``: the model's precision. Below bfloat16's range (float16, float8) the loss is scaled so that
-    gradients neither overflow nor vanish, and evaluated again with another scale where they do.
+    ``evaluate`` takes the variables and returns the terms of the loss (none: nothing to differentiate, None is
+    returned) and anything else. ``together``: one autograd call for their sum; else each term is computed,
+    differentiated and forgotten before the next, with the same result in less memory. ``dtype``: the
+    model's precision. Below bfloat16's range (float16, float8) the loss is scaled so that gradients neither
+    overflow nor vanish, and evaluated again with another scale where they do.
     """
     scalable = dtype not in (torch.float64, torch.float32, torch.bfloat16)
     scale = _SCALE if scalable else 1.0
     for _ in range(_TRIALS):
         leaves = [variable.detach().requires_grad_() for variable in variables]
-        loss, extra = evaluate(*leaves)
-        if loss is None:
+        terms, extra = evaluate(*leaves)
+        found = _gradients(_joined(terms) if together else terms, leaves, scale)
+        if found is None:
             return None, extra
-        raw = torch.autograd.grad(loss * scale, leaves, allow_unused=True)
-        found = [torch.zeros_like(leaf) if g is None else g / scale for g, leaf in zip(raw, leaves, strict=True)]
-        if not scalable or loss.is_meta:
+        if not scalable or found[0].is_meta:
             break
         if not all(bool(gradient.isfinite().all()) for gradient in found):
             scale /= _CHANGE
@@ -41,6 +46,22 @@ def gradients(
         else:
             scale *= _CHANGE
     return found, extra
+
+
+def _joined(terms: Iterable[Tensor]) -> Iterable[Tensor]:
+    listed = list(terms)
+    return [torch.stack(listed).sum()] if listed else []
+
+
+def _gradients(terms: Iterable[Tensor], leaves: Sequence[Tensor], scale: float) -> list[Tensor] | None:
+    """The gradients of the terms' sum, each term differentiated when it comes; None without any term."""
+    found: list[Tensor] | None = None
+    for term in terms:
+        raw = torch.autograd.grad(term * scale, leaves, allow_unused=True)
+        del term  # its graph holds the activations of a pass; the next one needs the room
+        own = [torch.zeros_like(leaf) if g is None else g / scale for g, leaf in zip(raw, leaves, strict=True)]
+        found = own if found is None else [a + b for a, b in zip(found, own, strict=True)]
+    return found
 
 
 def descend(variable: Tensor, gradient: Tensor, size: float) -> tuple[Tensor, int]:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from tome_ext.checkpointing import checkpointed
 from tome_ext.precision import widened
 from tome_ext.refinement.descent import descend, gradients
 from tome_ext.refinement.job import Report, Step, Tokens
-from tome_ext.refinement.objective import Target, Values, binding_losses, by_object, evaluate, phrase_target
+from tome_ext.refinement.memory import Plan, plan
+from tome_ext.refinement.objective import (
+    Target,
+    Values,
+    binding_losses,
+    by_object,
+    evaluate,
+    phrase_target,
+    portions,
+    with_variable,
+)
 from tome_ext.settings import Settings
 from tome_ext.unet import frozen, select_layers
 
@@ -35,27 +48,35 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     tokens = replace(tokens, context=widened(tokens.context.detach()))
     separate = settings.order == "separate"
     needed = settings.binding_weight and (settings.binding_iterations if separate else settings.iterations)
-    with torch.enable_grad(), frozen(step.unet):
-        target = phrase_target(step, tokens, settings) if needed else None
+    kept = plan(step, tokens, settings)
+    with torch.enable_grad(), frozen(step.unet), checkpointed(step.unet) if kept.checkpointing else nullcontext():
+        target = phrase_target(step, tokens, settings, kept.rows) if needed else None
         if target is not None:
             tokens = replace(tokens, trajectory=target.trajectory)
             if separate:
-                tokens = _bind(step, tokens, target, settings, report)
-        tokens, latents = _shape(step, tokens, None if separate else target, settings, report)
+                tokens = _bind(step, tokens, target, settings, report, kept)
+        tokens, latents = _shape(step, tokens, None if separate else target, settings, report, kept)
     return replace(tokens, context=tokens.context.to(given)), latents, report
 
 
-def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report: Report) -> Tokens:
+def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report: Report, kept: Plan) -> Tokens:
     """The authors' binding iterations, which come before the entropy iterations."""
     objects = range(len(tokens.image))
 
-    def loss(composites: Tensor) -> tuple[Tensor, Values]:
-        each = binding_losses(step, composites, tokens, target, objects)
-        return settings.binding_weight * each.sum(), Values(binding=by_object(each, objects))
+    def loss(composites: Tensor) -> tuple[Iterator[Tensor], Values]:
+        values = Values()
+
+        def terms() -> Iterator[Tensor]:
+            for some in portions(objects, kept.rows):
+                each = binding_losses(step, composites, tokens, target, some)
+                values.binding |= by_object(each, some)
+                yield settings.binding_weight * each.sum()
+
+        return terms(), values
 
     composites = tokens.composites
     for _ in range(settings.binding_iterations):
-        found, values = gradients(loss, [composites], _precision(step))
+        found, values = gradients(loss, [composites], _precision(step), together=kept.rows is None)
         assert found is not None
         composites, discarded = descend(composites, found[0], settings.binding_step_size)
         report.binding.append(values.binding)
@@ -64,7 +85,7 @@ def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report
 
 
 def _shape(
-    step: Step, tokens: Tokens, target: Target | None, settings: Settings, report: Report
+    step: Step, tokens: Tokens, target: Target | None, settings: Settings, report: Report, kept: Plan
 ) -> tuple[Tokens, Tensor]:
     """The iterations on the attention maps, joined by the binding loss where there is a target."""
     layers = select_layers(step.unet, settings.layers)
@@ -75,12 +96,12 @@ def _shape(
         size *= 1 - step.index / max(step.total - 1, 1)
     for _ in range(settings.iterations):
 
-        def loss(variable: Tensor, at: Tensor = latents) -> tuple[Tensor | None, Values]:
-            return evaluate(step, _with(tokens, variable, settings), at, target, images, layers, settings)  # noqa: B023
+        def loss(variable: Tensor, at: Tensor = latents) -> tuple[Iterator[Tensor], Values]:
+            return evaluate(step, tokens, variable, at, target, images, layers, settings, kept.rows)  # noqa: B023
 
         variables = [tokens.context if settings.update == "all" else tokens.composites]
         variables += [latents] if settings.latent_step else []
-        found, values = gradients(loss, variables, _precision(step))
+        found, values = gradients(loss, variables, _precision(step), together=kept.rows is None)
         report.entropy.append(values.entropy)
         report.position.append(values.position)
         if target is not None:
@@ -89,16 +110,12 @@ def _shape(
         if found is None:
             break
         moved, discarded = descend(variables[0], found[0], size)
-        tokens = _with(tokens, moved, settings)
+        tokens = with_variable(tokens, moved, settings)
         report.discarded += discarded
         if settings.latent_step:
             latents, discarded = descend(latents, found[1], size * settings.latent_step)
             report.discarded += discarded
     return tokens, latents
-
-
-def _with(tokens: Tokens, variable: Tensor, settings: Settings) -> Tokens:
-    return replace(tokens, context=variable) if settings.update == "all" else tokens.with_composites(variable)
 
 
 def _precision(step: Step) -> torch.dtype:

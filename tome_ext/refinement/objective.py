@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +39,14 @@ class Values:
 
 
 @torch.no_grad()
-def phrase_target(step: Step, tokens: Tokens, settings: Settings) -> Target:
-    """The noise predicted from each phrase, without gradient, at the image's latent or on the phrase's own path."""
+def phrase_target(step: Step, tokens: Tokens, settings: Settings, rows: int | None = None) -> Target:
+    """The noise predicted from each phrase, without gradient, at the image's latent or on the phrase's own path.
+
+    ``rows``: how many phrases go through the UNet at once; None: all.
+    """
     latents = step.latents[list(tokens.image)]
     if settings.phrase_latent == "same":
-        return Target(latents, step.predict(latents, widened(tokens.phrase), tokens.image))
+        return Target(latents, _predict(step, latents, tokens.phrase, tokens.image, rows))
     if step.null is None:
         raise ValueError("phrase_latent = 'own' needs the negative conditioning")
     # The authors' code samples each phrase by Euler's method, with the guidance's sign reversed, and steps from
@@ -52,10 +55,27 @@ def phrase_target(step: Step, tokens: Tokens, settings: Settings) -> Target:
     if past is not None:
         moved = widened(past.latents) + (step.sigma - past.sigma) * past.direction
         latents = (moved / math.sqrt(1 + step.sigma**2)).to(latents.dtype)
-    noise = widened(step.predict(latents, widened(tokens.phrase), tokens.image))
-    null = widened(step.predict(latents, widened(step.null[list(tokens.image)]), tokens.image))
+    noise = widened(_predict(step, latents, tokens.phrase, tokens.image, rows))
+    null = widened(_predict(step, latents, step.null[list(tokens.image)], tokens.image, rows))
     direction = null + step.guidance * (null - noise)
     return Target(latents, noise, Trajectory(latents, direction, step.sigma))
+
+
+def _predict(step: Step, latents: Tensor, context: Tensor, images: Sequence[int], rows: int | None) -> Tensor:
+    parts = portions(range(len(images)), rows)
+    found = [step.predict(latents[part], widened(context[part]), images[part]) for part in map(_slice, parts)]
+    return torch.cat(found)
+
+
+def _slice(part: Sequence[int]) -> slice:
+    return slice(part[0], part[-1] + 1)
+
+
+def portions(items: Sequence[int], size: int | None) -> Iterator[Sequence[int]]:
+    """``items`` in order, at most ``size`` at a time; None: all at once."""
+    size = size or max(len(items), 1)
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def binding_losses(step: Step, composites: Tensor, tokens: Tokens, target: Target, objects: Sequence[int]) -> Tensor:
@@ -75,43 +95,73 @@ def attention(
     return recorder.probabilities()
 
 
+def with_variable(tokens: Tokens, variable: Tensor, settings: Settings) -> Tokens:
+    """The tokens with the ``variable`` of the descent in place: the composites [N, D], or the context [B, T, D]."""
+    return replace(tokens, context=variable) if settings.update == "all" else tokens.with_composites(variable)
+
+
 def evaluate(
     step: Step,
     tokens: Tokens,
+    variable: Tensor,
     latents: Tensor,
     target: Target | None,
     images: Sequence[int],
     layers: Mapping[str, nn.Module],
     settings: Settings,
-) -> tuple[Tensor | None, Values]:
-    """The summed loss of the ``images``, those left out that are done; None when all are.
+    rows: int | None = None,
+) -> tuple[Iterator[Tensor], Values]:
+    """The terms of the loss of the ``images``, those left out that are done; none when all are.
 
+    ``tokens`` are taken with the ``variable`` (:func:`with_variable`), in each term anew: no two share a graph.
     Entropy and position losses are evaluated at ``latents`` [B, C, h, w], the binding loss at its target's.
+    Each term is computed when it is asked for, from at most ``rows`` rows of the UNet (None: no limit), and
+    enters its part of the values then.
     """
-    objects = tokens.objects_of(images)
     values = Values()
-    parts: list[Tensor] = []
-    if settings.entropy_weight or settings.position_weight:
-        probabilities = attention(step, tokens.context, latents, images, layers)
-        maps = _maps(probabilities, tokens, images, settings)
-        entropy = _entropy(maps, settings)
-        values.entropy = by_object(entropy, objects)
-        values.finished = _finished(step, tokens, images, values.entropy, maps.shape[-1], settings)
-        parts.append(settings.entropy_weight * entropy)
-        if settings.position_weight:
-            size = map_size((latents.shape[-2], latents.shape[-1]), maps.shape[-1])
-            targets = torch.cat([losses.position_targets(len(tokens.objects_of([image]))) for image in images])
-            position = losses.position(maps, size, targets)
-            values.position = by_object(position, objects)
-            parts.append(settings.position_weight * position)
+
+    def terms() -> Iterator[Tensor]:
+        if settings.entropy_weight or settings.position_weight:
+            for some in portions(images, rows):
+                now = with_variable(tokens, variable, settings)
+                yield from _attention_term(step, now, latents, some, layers, settings, values)
+        if target is None:
+            return
+        going = [number for number in tokens.objects_of(images) if tokens.image[number] not in values.finished]
+        for objects in portions(going, rows):
+            composites = with_variable(tokens, variable, settings).composites
+            binding = binding_losses(step, composites, tokens, target, objects)
+            values.binding |= by_object(binding, objects)
+            yield settings.binding_weight * binding.sum()
+
+    return terms(), values
+
+
+def _attention_term(
+    step: Step,
+    tokens: Tokens,
+    latents: Tensor,
+    images: Sequence[int],
+    layers: Mapping[str, nn.Module],
+    settings: Settings,
+    values: Values,
+) -> Iterator[Tensor]:
+    """The losses on the attention maps of the ``images``, from one pass; nothing when all of them are done."""
+    objects = tokens.objects_of(images)
+    maps = _maps(attention(step, tokens.context, latents, images, layers), tokens, images, settings)
+    entropy = _entropy(maps, settings)
+    values.entropy |= by_object(entropy, objects)
+    values.finished |= _finished(step, tokens, images, values.entropy, maps.shape[-1], settings)
+    each = settings.entropy_weight * entropy
+    if settings.position_weight:
+        size = map_size((latents.shape[-2], latents.shape[-1]), maps.shape[-1])
+        targets = torch.cat([losses.position_targets(len(tokens.objects_of([image]))) for image in images])
+        position = losses.position(maps, size, targets)
+        values.position |= by_object(position, objects)
+        each = each + settings.position_weight * position
     going = [number for number, name in enumerate(objects) if tokens.image[name] not in values.finished]
-    if not going:
-        return None, values
-    if target is not None:
-        binding = binding_losses(step, tokens.composites, tokens, target, objects)
-        values.binding = by_object(binding, objects)
-        parts.append(settings.binding_weight * binding)
-    return (sum(part[going].sum() for part in parts) if parts else None), values  # type: ignore[return-value]
+    if going:
+        yield each[going].sum()
 
 
 def _maps(probabilities: Tensor, tokens: Tokens, images: Sequence[int], settings: Settings) -> Tensor:

@@ -1,10 +1,11 @@
-"""The coloured reading of a prompt: for the terminal and, escaped, for a web page."""
+"""The reading of a prompt for people and programs: coloured for the terminal, escaped for a web page, as JSON."""
 
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
-from tome_ext.words.groups import Reading, Span
+from tome_ext.words.groups import Reading, Span, Term
 
 # Terminal colours (256-colour codes) and CSS hues, one pair for each object in turn.
 _COLOURS = ((75, 210), (214, 35), (114, 120), (205, 330), (222, 50), (141, 265), (80, 175), (203, 5))
@@ -118,3 +119,32 @@ def _style(number: int, part: str) -> str:
     hue = _COLOURS[number % len(_COLOURS)][1]
     line = "border-bottom:2px solid currentColor;font-weight:bold;" if part == "noun" else ""
     return f"background:hsla({hue},80%,50%,.25);border-radius:3px;{line}"
+
+
+def as_json(reading: Reading) -> dict[str, Any]:
+    """The reading as JSON values; spans count characters of the given text."""
+    return {
+        "text": reading.text,
+        "parser": reading.parser,
+        "groups": [
+            {
+                "noun": {"text": g.noun.text, "start": g.noun.start, "end": g.noun.end},
+                "related": [{"text": s.text, "start": s.start, "end": s.end} for s in g.related],
+                "phrase": g.phrase,
+                **({"extra": [_term(t) for t in g.extra]} if g.extra else {}),
+            }
+            for g in reading.groups
+        ],
+        "clean": reading.clean,
+        "warnings": list(reading.warnings),
+        "ignored": [
+            {"text": i.span.text, "start": i.span.start, "end": i.span.end, "reason": i.reason} for i in reading.ignored
+        ],
+    }
+
+
+def _term(term: Term) -> dict[str, Any]:
+    out: dict[str, Any] = {"text": term.text, "weight": term.weight}
+    if term.span is not None:
+        out |= {"start": term.span.start, "end": term.span.end}
+    return out

@@ -27,9 +27,9 @@ class AutoencoderPlan:
 
     seed: int = 0
     steps: int = 2400
-    batch: int = 16
+    batch: int = 24
     rate: float = 2e-3
-    crop: int = 96
+    crop: int = 64
     whole: float = 0.15
     divergence: float = 1e-5
 
@@ -113,8 +113,7 @@ def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device)
 
 
 def _fresh() -> Any:
-    """An untrained autoencoder whose latents begin almost without noise: in noise as large as they are, no colour
-    would be learnt."""
+    """An untrained autoencoder whose latents begin almost without noise: in more, no colour is learnt for long."""
     vae = shapes_model.autoencoder()
     with torch.no_grad():
         vae.quant_conv.bias[4:] = -12.0

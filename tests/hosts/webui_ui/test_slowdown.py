@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from tome_ext.hosts.webui.slowdown import ratio, slowdown
+from tome_ext.settings import Settings, preset
+
+
+def test_merging_alone_adds_no_pass():
+    assert ratio(preset("fast")) == 1
+    assert "No pass" in slowdown(preset("fast"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(binding_weight=0.0, layers="paper"),
+        Settings(entropy_weight=0.0, order="separate", phrase_latent="own", binding_iterations=1, iterations=0),
+        pytest.param(preset("balanced"), marks=pytest.mark.slow),
+        pytest.param(preset("reference"), marks=pytest.mark.slow),
+    ],
+    ids=["entropy", "binding", "balanced", "reference"],
+)
+def test_it_is_what_is_counted_on_the_full_size_network(settings):
+    pytest.importorskip("diffusers")
+    from tome_ext.cost import Run, architecture, count
+
+    assert ratio(settings) == pytest.approx(count(architecture("sdxl"), settings, Run()).ratio, rel=0.02)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import types
+
+import pytest
+from standins import Processing
+
+from tome_ext.hosts.webui.options import TITLE, Options, argument, arguments
+from tome_ext.hosts.webui.xyz import axes
+from tome_ext.settings import SettingError, preset
+
+AXES = {axis.label: axis for axis in axes(types.SimpleNamespace)}
+OURS = len(list(arguments()))
+
+
+def processing(args, kind=tuple):
+    script = types.SimpleNamespace(name=TITLE.lower(), args_from=2, args_to=2 + OURS)
+    full = [*args, *[None] * (OURS - len(args))]
+    return Processing(script, kind([0, "another script's", *full, "one more"]))
+
+
+def options(p):
+    return Options.from_args(p.script_args[2 : 2 + OURS])
+
+
+def apply(p, label, text):
+    axis = AXES[f"[ToMe] {label}"]
+    axis.apply(p, axis.type(text), [])
+
+
+def test_there_is_an_axis_for_everything_that_changes_the_image():
+    assert set(AXES) == {f"[ToMe] {s.label}" for s in arguments() if s.name != "show_maps"}
+    assert len(AXES) == OURS - 1
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_value_becomes_a_script_argument_and_others_stay(kind):
+    p = processing([True, "paper"], kind)
+    apply(p, "Iterations", "7")
+    assert options(p) == Options(True, preset("paper").replace(iterations=7))
+    assert type(p.script_args) is kind
+    assert (p.script_args[1], p.script_args[-1]) == ("another script's", "one more")
+
+
+def test_the_cells_of_a_grid_do_not_share_arguments():
+    p = processing([True, "paper"], list)
+    before = list(p.script_args)
+    cell = types.SimpleNamespace(scripts=p.scripts, script_args=p.script_args)
+    apply(cell, "Iterations", "7")
+    assert p.script_args == before
+
+
+@pytest.mark.parametrize("order", [("Preset", "Iterations"), ("Iterations", "Preset")])
+def test_the_order_of_the_axes_does_not_matter(order):
+    p = processing(Options(True, preset("reference")).to_args())
+    for label in order:
+        apply(p, label, {"Preset": "paper", "Iterations": "1"}[label])
+    assert options(p).settings == preset("paper").replace(iterations=1)
+
+
+def test_tome_can_be_switched_on_by_an_axis():
+    p = processing([])
+    apply(p, "Enabled", "true")
+    assert options(p) == Options(enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "says"),
+    [
+        ("Iterations", 99, "iterations = 99: must be a whole number from 0 to 20"),
+        ("Noun weight", 9.5, "noun_weight = 9.5: must be a number from -4 to 4"),
+        ("Preset", "nope", "preset = 'nope': must be one of"),
+        ("Groups", "cat::", r"groups = 'cat::'"),
+        ("Enabled", "perhaps", "enabled = 'perhaps': must be true or false"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_the_grid_begins(label, value, says):
+    axis = AXES[f"[ToMe] {label}"]
+    with pytest.raises(SettingError, match=says):
+        axis.confirm(None, [axis.type(argument_default(label)), value])
+
+
+def argument_default(label):
+    return next(s.default for s in arguments() if s.label == label)
+
+
+@pytest.mark.parametrize("label", AXES)
+def test_what_an_axis_offers_and_its_default_pass_its_own_check(label):
+    axis = AXES[label]
+    setting = next(s for s in arguments() if f"[ToMe] {s.label}" == label)
+    axis.confirm(None, axis.choices() if axis.choices else [setting.default])
+    assert (axis.choices is not None) == (argument(setting.name).kind in ("bool", "choice"))
+
+
+def test_the_window_may_be_plotted_alone():
+    AXES["[ToMe] Refine until"].confirm(None, [0.0, 0.1, 1.0])

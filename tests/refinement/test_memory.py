@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.ldm_unet import LdmUNet
+from tome_ext.refinement import Step, Tokens, memory, refine
+from tome_ext.refinement.memory import Plan, plan, saved_bytes
+from tome_ext.settings import preset
+
+
+@pytest.fixture
+def unet():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return LdmUNet(in_place=False).eval()
+
+
+@pytest.fixture
+def step(unet):
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(2, 4, 8, 8, generator=generator)
+    null = torch.randn(2, 9, 24, generator=generator)
+    return Step(unet, latents, lambda x, context, images: unet(x, context), 0, 10, 5.0, null, 7.0)
+
+
+@pytest.fixture
+def tokens():
+    generator = torch.Generator().manual_seed(2)
+    context, phrase = torch.randn(2, 9, 24, generator=generator), torch.randn(3, 9, 24, generator=generator)
+    return Tokens(context, (0, 0, 1), (2, 5, 3), phrase, ((1, 2, 3, 4, 5), (1, 2, 3)))
+
+
+@pytest.mark.parametrize("name", ["balanced", "paper", "reference"])
+@pytest.mark.parametrize("small", [Plan(rows=1, checkpointing=True), Plan(rows=2), Plan(checkpointing=True)])
+def test_the_tokens_do_not_depend_on_the_plan(step, tokens, name, small, monkeypatch):
+    settings = preset(name).replace(step_size=0.01, binding_step_size=0.01, binding_weight=1.0, entropy_weight=10.0)
+    largest, latents, report = refine(step, tokens, settings.replace(checkpointing="off"))
+    monkeypatch.setattr("tome_ext.refinement.loop.plan", lambda *_: small)
+    smallest, small_latents, small_report = refine(step, tokens, settings)
+    torch.testing.assert_close(smallest.context, largest.context, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(small_latents, latents, rtol=1e-6, atol=1e-6)
+    assert (largest.context - tokens.context).abs().max() > 1e-2
+    for kind in ("binding", "entropy"):
+        for values, small_values in zip(getattr(report, kind), getattr(small_report, kind), strict=True):
+            assert values == pytest.approx(small_values, rel=1e-4)
+
+
+def test_on_asks_for_the_smallest_plan_and_off_for_the_fastest(step, tokens):
+    assert plan(step, tokens, preset("paper").replace(checkpointing="on")) == Plan(rows=1, checkpointing=True)
+    assert plan(step, tokens, preset("paper").replace(checkpointing="off")) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("rows_that_fit", "chosen"),
+    [(100, Plan()), (5, Plan()), (4.9, Plan(rows=4)), (1, Plan(rows=1)), (0.9, Plan(rows=1, checkpointing=True))],
+)
+def test_auto_chooses_by_the_free_memory(step, tokens, monkeypatch, rows_that_fit, chosen):
+    free = 1.001 * rows_that_fit * saved_bytes(step) / 0.8
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    assert plan(step, tokens, preset("paper")) == chosen
+
+
+def test_auto_is_the_fastest_where_free_memory_is_unknown(step, tokens):
+    assert memory.free_memory(torch.device("cpu")) is None
+    assert plan(step, tokens, preset("paper")) == Plan()
+
+
+@pytest.mark.parametrize("rows", [1, None])
+def test_an_object_of_a_finished_image_is_not_evaluated_any_more(step, tokens, rows, monkeypatch):
+    seen = []
+    predict = step.predict
+    step = replace(
+        step, predict=lambda x, c, images: (seen.append((c.shape[1], tuple(images))), predict(x, c, images))[1]
+    )
+    monkeypatch.setattr("tome_ext.refinement.loop.plan", lambda *_: Plan(rows=rows))
+    monkeypatch.setattr("tome_ext.refinement.objective._finished", lambda step, tokens, images, *_: {0} & set(images))
+    _, _, report = refine(step, tokens, preset("balanced"))
+    assert {images for length, images in seen if length == 1} == {(1,)}
+    assert [set(values) for values in report.binding] == [{2}]
+    assert [set(values) for values in report.entropy] == [{0, 1, 2}]

@@ -1,0 +1,84 @@
+"""The ``cost`` command: what the method adds to a sampling run, counted on the full-size model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from tome_ext.cli.console import CommandError, say
+from tome_ext.cli.flags import add_setting_flags, settings_from
+from tome_ext.cli.generate import parse_size
+
+if TYPE_CHECKING:
+    from tome_ext.cost import Cost, Run
+
+_DESCRIPTION = """\
+Count what the method adds to a sampling run: passes of the UNet, operations, and memory for the backward passes.
+
+The method itself runs, on the full-size UNet of SDXL or SD1.5 without weights, so nothing is downloaded, the
+figures are exact and every machine gives the same. Plain sampling takes two passes per step (prompt and
+negative prompt). Attention counts as if its matrices were stored; a fused kernel needs less memory."""
+
+_EXAMPLES = """\
+examples:
+  ... cost                                    the default preset on SDXL at 1024x1024, 30 steps, 2 objects
+  ... cost --preset paper --objects 3 --checkpointing on
+  ... cost --model sd15 --steps 20 --batch 4 --json"""
+
+MODELS = ("sdxl", "sd15")
+
+
+def add_cost_command(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``cost`` to the command line."""
+    parser = subparsers.add_parser("cost", help="count what a preset costs", description=_DESCRIPTION, epilog=_EXAMPLES)
+    group = parser.add_argument_group("run")
+    group.add_argument("--model", choices=MODELS, default="sdxl", help="(default: sdxl)")
+    group.add_argument("--steps", type=int, default=30, metavar="N", help="sampling steps (default: 30)")
+    group.add_argument("--objects", type=int, default=2, metavar="K", help="objects in the prompt (default: 2)")
+    group.add_argument("--size", metavar="WxH", help="in pixels, multiples of 64 (default: the model's own)")
+    group.add_argument("--batch", type=int, default=1, metavar="B", help="pictures at once (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_setting_flags(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = settings_from(arguments)
+    for name, most in (("steps", 1000), ("objects", 30), ("batch", 64)):
+        value = getattr(arguments, name)
+        if not 1 <= value <= most:
+            raise CommandError(f"{name} = {value}: must be a whole number from 1 to {most}")
+    size = parse_size(arguments.size) if arguments.size else None
+    if size and (any(side % 64 for side in size) or max(size) > 4096):
+        raise CommandError(f"size = {arguments.size!r}: must be multiples of 64, at most 4096")
+    try:
+        from tome_ext.cost import Run, architecture, count
+    except ImportError as error:
+        raise CommandError(f"counting needs diffusers and PyTorch: {error}") from error
+    model = architecture(arguments.model)
+    width, height = size or (model.size, model.size)
+    run = Run(arguments.steps, arguments.objects, arguments.batch, width, height)
+    cost = count(model, settings, run)
+    if arguments.json:
+        asked = {"model": model.name, "settings": settings.changes(), **vars(run)}
+        print(json.dumps({**asked, **cost.to_json()}))
+    else:
+        _tell(arguments.model, settings.changes(), run, cost)
+    return 0
+
+
+def _tell(model: str, changes: dict[str, Any], run: Run, cost: Cost) -> None:
+    tera, gib = 1e12, 2**30
+    say(", ".join(f"{name} {value}" for name, value in changes.items()))
+    say(f"{model} at {run.width}x{run.height}, {run.steps} steps, {run.objects} object(s), batch {run.batch}")
+    say(f"  plain sampling       {2 * run.steps * run.batch} passes, {cost.plain / tera:.1f} TFLOP")
+    if cost.refined_steps:
+        rows = ", ".join(f"{number} {purpose}" for purpose, number in cost.rows.items())
+        again = cost.recomputed * cost.refined_steps / tera
+        say(f"  refined steps        {cost.refined_steps} of {run.steps}, each {cost.step / tera:.2f} TFLOP")
+        say(f"    passes in each     {rows}")
+        say(f"    computed again     {again:.1f} TFLOP in all, by activation checkpointing")
+    say(f"  texts                {cost.encoding / tera:.2f} TFLOP")
+    say(f"  all together         {cost.ratio:.3f} times plain sampling")
+    say(f"  kept for backward    {cost.peak_saved / gib:.2f} GiB at most; {cost.peak_live / gib:.2f} with temporaries")

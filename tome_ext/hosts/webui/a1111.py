@@ -1,0 +1,207 @@
+"""AUTOMATIC1111's WebUI (v1.10) as a host. Import only where it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from modules import devices, errors, sd_samplers_common, sd_unet, shared
+from torch import Tensor, nn
+
+from tome_ext.hosts.webui.a1111_text import A1111TextEncoder, schedules, tokens_of
+from tome_ext.hosts.webui.protocol import AFTER, Call, Schedule
+from tome_ext.refinement import Step
+from tome_ext.unet import cross_attention_layers
+
+
+class A1111:
+    """The running WebUI."""
+
+    def encoder(self, p: Any, second: bool) -> A1111TextEncoder:
+        """The text encoders of the loaded model, for the size of the pass."""
+        size = (p.hr_upscale_to_x, p.hr_upscale_to_y) if second else (p.width, p.height)
+        return A1111TextEncoder(shared.sd_model, *size)
+
+    def schedules(self, p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
+        """The texts by image, part and step."""
+        return schedules(p, second, conditioning)
+
+    def call(self, params: Any) -> Call:
+        """The model call of ``CFGDenoiserParams``."""
+        if hasattr(params.denoiser, "alphas"):
+            return TimestepCall(params)
+        return SigmaCall(params)
+
+    def unet(self) -> nn.Module | None:
+        """The UNet of the loaded model."""
+        unet = getattr(getattr(shared.sd_model, "model", None), "diffusion_model", None)
+        return unet if isinstance(unet, nn.Module) and cross_attention_layers(unet) else None
+
+    def obstacle(self) -> str:
+        """Options under which a gradient cannot pass through the UNet."""
+        if sd_unet.current_unet is not None:
+            return "the UNet is replaced by another engine (TensorRT)"
+        if shared.cmd_opts.lowvram and getattr(shared.sd_model, "lowvram", False):
+            return "--lowvram moves the UNet's blocks to and fro (--medvram does not)"
+        if devices.fp8:
+            return "the weights are stored in fp8"
+        return ""
+
+    def ours(self) -> AbstractContextManager[object]:
+        """Sampling is done under no_grad, not inference_mode: tensors are ordinary anyway."""
+        return _hypertile_undisturbed()
+
+    def gradient(self) -> AbstractContextManager[object]:
+        """Nothing: weights are ordinary tensors."""
+        return contextlib.nullcontext()
+
+    def release(self) -> None:
+        """Empty the allocator's cache."""
+        devices.torch_gc()
+
+    def comment(self, p: Any, text: str) -> None:
+        """A line under the image, which the host escapes; and on the console, for who asked through the API."""
+        p.comment(text)
+        print(text, file=sys.stderr)
+
+    def report(self, message: str) -> None:
+        """The message and the traceback on the console."""
+        errors.report(message, exc_info=True)
+
+
+class SigmaCall:
+    """A model call of a k-diffusion sampler: noise levels go in, x0 comes out."""
+
+    def __init__(self, params: Any) -> None:
+        self._params = params
+        denoiser = params.denoiser
+        self.index, self.total, self.schedule_step = denoiser.step, max(denoiser.total_steps, 1), denoiser.step
+        self.conditioning = denoiser.sampler.sampler_extra_args["cond"]
+
+    @property
+    def context(self) -> Tensor:
+        """The text conditioning [rows, T, D]."""
+        return tokens_of(self._params.text_cond)
+
+    @property
+    def vector(self) -> Tensor | None:
+        """SDXL's vectors [rows, V]."""
+        text = self._params.text_cond
+        return text["vector"] if isinstance(text, dict) else None
+
+    def step(self, row: int, image: int, vector: Tensor | None) -> Step:
+        """The call for one row; see :class:`Call`."""
+        params = self._params
+        null, extra = params.text_uncond, params.denoiser.sampler.sampler_extra_args
+        unet = shared.sd_model.model.diffusion_model
+
+        def predict(latents: Tensor, context: Tensor, images: Sequence[int]) -> Tensor:
+            if shared.state.interrupted or shared.state.skipped:
+                raise sd_samplers_common.InterruptedException
+            rows = [row] * len(images)
+            condition = self._condition(rows, context.to(self.context.dtype), vector)
+            return self._noise(latents, rows, condition)
+
+        return Step(
+            unet=unet,
+            latents=self._scaled(params.x[row : row + 1], row),
+            predict=predict,
+            index=self.index,
+            total=self.total,
+            sigma=self._level(row),
+            null=tokens_of(null)[image : image + 1],
+            guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
+        )
+
+    def change(
+        self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor], images: Sequence[int]
+    ) -> None:
+        """Put other text and latents into the call; ``DictWithShape`` stays what it is."""
+        params = self._params
+        text = params.text_cond
+        if isinstance(text, dict):
+            text["crossattn"] = context
+            if vector is not None:
+                text["vector"] = vector
+        else:
+            params.text_cond = context
+        if latents:
+            given, params.x = params.x, params.x.clone()
+            for row, latent in sorted(latents.items(), reverse=True):
+                x = self._unscaled(latent, row)[0].to(given)
+                params.x[row] = x
+                # The negative row of the image; with several parts, as the host does elsewhere, the first one counts.
+                params.x[len(images) + images[row]] = x
+            self._moved(given - params.x)
+
+    def _moved(self, back: Tensor) -> None:
+        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents."""
+
+        def undo(params: Any) -> None:
+            params.x = params.x + back.to(params.x)
+
+        setattr(self._params.denoiser.inner_model, AFTER, undo)
+
+    def _condition(self, rows: list[int], context: Tensor, vector: Tensor | None) -> dict[str, Any]:
+        """What the host's model wrapper takes beside the latents."""
+        image = self._params.image_cond[rows]
+        if isinstance(self._params.text_cond, dict):
+            assert vector is not None
+            return {"crossattn": context, "vector": vector.expand(len(rows), -1), "c_concat": [image]}
+        if shared.sd_model.model.conditioning_key == "crossattn-adm":
+            return {"c_crossattn": [context], "c_adm": image}
+        return {"c_crossattn": [context], "c_concat": [image]}
+
+    def _noise(self, latents: Tensor, rows: list[int], condition: dict[str, Any]) -> Tensor:
+        sigma = self._params.sigma[rows]
+        x = self._unscaled(latents, rows[0]).to(self._params.x.dtype)
+        x0: Tensor = self._params.denoiser.inner_model(x, sigma, cond=condition)
+        noise: Tensor = (x.float() - x0.float()) / sigma.float()[:, None, None, None]
+        return noise
+
+    def _level(self, row: int) -> float:
+        return float(self._params.sigma[row])
+
+    def _scaled(self, x: Tensor, row: int) -> Tensor:
+        return x / float((1 + self._level(row) ** 2) ** 0.5)
+
+    def _unscaled(self, latents: Tensor, row: int) -> Tensor:
+        return latents * float((1 + self._level(row) ** 2) ** 0.5)
+
+
+class TimestepCall(SigmaCall):
+    """A model call of DDIM, PLMS or UniPC: timesteps go in, ε comes out."""
+
+    def _moved(self, back: Tensor) -> None:
+        """Nothing: ε is what the sampler is given."""
+
+    def _noise(self, latents: Tensor, rows: list[int], condition: dict[str, Any]) -> Tensor:
+        params = self._params
+        x = latents.to(params.x.dtype)
+        return params.denoiser.inner_model(x, params.sigma[rows], cond=condition)  # type: ignore[no-any-return]
+
+    def _level(self, row: int) -> float:
+        alphas = self._params.denoiser.alphas
+        kept = float(alphas[min(max(int(self._params.sigma[row]), 0), len(alphas) - 1)])
+        return float(((1 - kept) / max(kept, 1e-12)) ** 0.5)
+
+    def _scaled(self, x: Tensor, row: int) -> Tensor:
+        return x
+
+    def _unscaled(self, latents: Tensor, row: int) -> Tensor:
+        return latents
+
+
+@contextlib.contextmanager
+def _hypertile_undisturbed() -> Iterator[None]:
+    """Hypertile draws its tiles from a generator of its own at every pass; afterwards it stands where it stood."""
+    generator = getattr(sys.modules.get("hypertile"), "RNG_INSTANCE", None)
+    state = generator.getstate() if generator is not None else None
+    try:
+        yield
+    finally:
+        if generator is not None:
+            generator.setstate(state)

@@ -1,0 +1,141 @@
+"""What differs between AUTOMATIC1111, Forge and reForge: the host as the method needs it.
+
+A host is one object without state of its own. Rows: one for each part (``AND``) of each image's prompt, the images
+in order and the parts of an image together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from tome_ext.refinement import Step
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A text as the host's text encoders see it: ``tokens`` [T, D], and SDXL's ``vector`` [V] (None elsewhere)."""
+
+    tokens: Tensor
+    vector: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A text that holds up to and including a model call, by prompt editing; ``length`` is its own number of tokens."""
+
+    end_at_step: int
+    text: str
+    length: int
+
+
+Schedule = tuple[Entry, ...]
+
+# Where a call leaves, on the sampler's own model wrapper, what is to happen once to the callback ``on_cfg_denoised``.
+AFTER = "_tome_after"
+
+
+class TextEncoder(Protocol):
+    """The loaded model's text encoders, as they are set for the sampling pass that is about to start."""
+
+    def chunks(self, text: str) -> Sequence[Any]:
+        """The host's own token chunks of ``text``, of 77 tokens each."""
+        ...
+
+    def ids(self, text: str) -> Sequence[int]:
+        """The tokens of ``text`` without start and end tokens and without any syntax."""
+        ...
+
+    def encode(self, text: str) -> Encoding:
+        """``text`` encoded alone, with the same settings as the prompt; the result is our own copy."""
+        ...
+
+    def blank(self) -> Tensor | None:
+        """SDXL's vector [V] with zeros in place of the pooled text; None for a model without one."""
+        ...
+
+
+class Call(Protocol):
+    """One model call of the sampler, as the host's callback sees it; nothing changes before :meth:`change`."""
+
+    index: int
+    total: int
+    schedule_step: int
+    conditioning: object  # what the prompts were encoded to; another object after a switch of models
+
+    @property
+    def context(self) -> Tensor:
+        """The text conditioning [rows, T, D]."""
+        ...
+
+    @property
+    def vector(self) -> Tensor | None:
+        """SDXL's vectors [rows, V]."""
+        ...
+
+    def step(self, row: int, image: int, vector: Tensor | None) -> Step:
+        """The call as the refinement sees it, for one row; ``vector`` [V] goes with every prediction."""
+        ...
+
+    def change(
+        self, context: Tensor, vector: Tensor | None, latents: Mapping[int, Tensor], images: Sequence[int]
+    ) -> None:
+        """Put other text into the call, and other latents [1, C, h, w] (model-input scale) for some rows.
+
+        ``images``: the image of each row. Other latents are for this prediction alone: the sampler steps from its own.
+        """
+        ...
+
+
+class Host(Protocol):
+    """A WebUI."""
+
+    def encoder(self, p: Any, second: bool) -> TextEncoder:
+        """The text encoders for a pass of job ``p``; ``second``: the second pass of hires fix."""
+        ...
+
+    def schedules(self, p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
+        """For each image and each part of its prompt, the texts over the run.
+
+        Raises LookupError where ``conditioning`` is not what the job's prompts give.
+        """
+        ...
+
+    def call(self, params: Any) -> Call:
+        """The model call that the callback's ``params`` stand for."""
+        ...
+
+    def unet(self) -> nn.Module | None:
+        """The UNet that makes the next prediction; None where it is not one with cross-attention layers."""
+        ...
+
+    def obstacle(self) -> str:
+        """Why refinement cannot run with the host's present options; empty where it can."""
+        ...
+
+    def ours(self) -> AbstractContextManager[object]:
+        """Where all our work during sampling is done: tensors made within are ordinary ones.
+
+        The host's own random numbers stay undrawn.
+        """
+        ...
+
+    def gradient(self) -> AbstractContextManager[object]:
+        """What gradients through the UNet need beside :meth:`ours`, and nothing of it afterwards."""
+        ...
+
+    def release(self) -> None:
+        """Give unused memory back to the device."""
+        ...
+
+    def comment(self, p: Any, text: str) -> None:
+        """Show plain ``text`` under the image, once."""
+        ...
+
+    def report(self, message: str) -> None:
+        """Print a message with the traceback of the exception being handled."""
+        ...
