@@ -28,6 +28,7 @@ LAYERS = (
     "composition",
     "cost",
     "hosts",
+    "evidence",
     "cli",
 )
 # These stand beside the layers: they run before anything is installed, or only start the command line.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tome_ext import __version__
 from tome_ext.cli.console import CommandError, printable, tolerate_encodings
 from tome_ext.cli.cost import add_cost_command
+from tome_ext.cli.evidence import add_evidence_command
 from tome_ext.cli.flags import Parser
 from tome_ext.cli.generate import add_generate_command
 from tome_ext.cli.groups import add_groups_command
@@ -39,6 +40,7 @@ def build_parser() -> Parser:
     add_groups_command(commands)
     add_cost_command(commands)
     add_settings_command(commands)
+    add_evidence_command(commands)
     for command in commands.choices.values():
         command.set_defaults(parser_used=command)
     return parser

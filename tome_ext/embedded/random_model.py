@@ -89,10 +89,10 @@ def _sd15(generator: torch.Generator) -> StableDiffusionPipeline:
 
 def clip_tokenizer(pad: str = _END) -> CLIPTokenizer:
     """CLIP's tokenizer with its real vocabulary of 49408 tokens; SDXL's second one pads with ``"!"`` (id 0)."""
-    vocabulary, merges = _vocabulary()
+    names, merges = vocabulary()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+        (folder / "vocab.json").write_text(json.dumps(names), encoding="utf-8")
         (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
         special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": pad}
         config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special}
@@ -101,7 +101,7 @@ def clip_tokenizer(pad: str = _END) -> CLIPTokenizer:
     return tokenizer
 
 
-def _vocabulary() -> tuple[dict[str, int], list[str]]:
+def vocabulary() -> tuple[dict[str, int], list[str]]:
     """CLIP's tokens by name, and its merge rules in order, from the published list of merges."""
     packed = resources.files("tome_ext.embedded").joinpath(_VOCABULARY).read_bytes()
     merges = gzip.decompress(packed).decode("utf-8").split("\n")[1 : _MERGES + 1]

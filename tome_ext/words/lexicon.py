@@ -1,7 +1,7 @@
 """How often a word is a noun, a verb, an adjective or an adverb, and what kind of thing a noun names.
 
 The table in ``embedded/lexicon.txt.gz`` is derived from WordNet 3.0 (licence beside it) by
-``tools/make_lexicon.py``. It is read once, on first use.
+``tome_ext/embedded/make_lexicon.py``. It is read once, on first use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FILE = Path(__file__).parents[1] / "embedded" / "lexicon.txt.gz"
 
 @dataclass(frozen=True)
 class Info:
-    """A word's classes: 0 = never, 1 = rarely … 9; ``flags`` as in ``tools/make_lexicon.py``."""
+    """A word's classes: 0 = never, 1 = rarely … 9; ``flags`` as in ``tome_ext/embedded/make_lexicon.py``."""
 
     noun: int = 0
     verb: int = 0

@@ -68,7 +68,7 @@ class Feature:
     def missing(self, server: Server) -> str:
         """What the host lacks for this feature."""
         checkpoints = [name for name in self.needs if not server.has(name)]
-        options = [name for name in self.options if name not in server.options]
+        options = [name for name in self.options if name not in server.known_options]
         sampler = self.asks.get("sampler_name", "Euler")
         samplers = [] if sampler in server.samplers else [sampler]
         return ", ".join([*checkpoints, *options, *samplers])
@@ -78,8 +78,7 @@ class Feature:
         return (self.checkpoint, *self.also)
 
     def request(self, server: Server) -> dict[str, Any]:
-        more = self.prepare(server) if self.prepare else {}
-        return {**self.asks, **more, "override_settings": {**self.options, **self.asks.get("override_settings", {})}}
+        return {**self.asks, **(self.prepare(server) if self.prepare else {})}
 
 
 def _from_image(server: Server) -> dict[str, Any]:

@@ -9,6 +9,7 @@ change the usual request, as JSON. Which host it is, is seen from its folder (:d
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ CHECKPOINTS = {
 FOLDER = Path(os.environ.get("WEBUI_DIR", "."))
 HOST = "forge" if (FOLDER / "backend").is_dir() else "reforge" if (FOLDER / "modules_forge").is_dir() else "a1111"
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
-_PATIENCE = 300
+_PATIENCE, _ATTEMPTS = 300, 3
 PLAIN: dict[str, Any] = {
     "prompt": "a red cat and a blue dog",
     "seed": 1,
@@ -75,7 +77,7 @@ class Server:
     """A running WebUI with the probe, and with or without the extension."""
 
     def __init__(self, data: Path, flags: str = "", *, extension: bool = True) -> None:
-        self.port = _free_port()
+        self.data = data
         extensions = data / "extensions"
         extensions.mkdir(parents=True)
         (extensions / "tome-probe").symlink_to(PROBE)
@@ -83,7 +85,24 @@ class Server:
             (extensions / "sd-webui-tome").symlink_to(os.environ.get("WEBUI_EXTENSION", ROOT))
         (data / "styles.csv").write_text('name,prompt,negative_prompt\ncage,"{prompt} and a green bird",\n')
         self.log = data / "webui.log"
-        command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=data)
+        for attempt in range(_ATTEMPTS):
+            self._start(flags)
+            try:
+                self._wait()
+                break
+            except BaseException:
+                self.stop()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        models = self.ask("/sdapi/v1/sd-models")
+        self.samplers = {sampler["name"] for sampler in self.ask("/sdapi/v1/samplers")}
+        self.known_options = self.ask("/sdapi/v1/options")
+        self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
+        self.loaded = ""
+
+    def _start(self, flags: str) -> None:
+        self.port = _free_port()
+        command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=self.data)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*shlex.split(command), *shlex.split(flags)],
@@ -91,18 +110,9 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        try:
-            self._wait()
-            models = self.ask("/sdapi/v1/sd-models")
-        except BaseException:
-            self.stop()
-            raise
-        self.samplers = {sampler["name"] for sampler in self.ask("/sdapi/v1/samplers")}
-        self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
-        self.options = self.ask("/sdapi/v1/options")
-        self.loaded = ""
 
     def _wait(self) -> None:
+        """Until it answers. A request that comes before its routes are added can end it: hence the attempts."""
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -116,7 +126,7 @@ class Server:
                 if self.ask("/sdapi/v1/script-info"):  # on Forge empty for a moment
                     return
             except OSError:
-                time.sleep(0.5)
+                pass
         raise RuntimeError(f"the WebUI is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def stop(self) -> None:
@@ -137,6 +147,19 @@ class Server:
 
     def probe(self, route: str = "state", /, **query: Any) -> Any:
         return self.ask(f"/probe/{route}?{urllib.parse.urlencode(query)}")
+
+    @contextlib.contextmanager
+    def options(self, values: dict[str, Any]) -> Iterator[None]:
+        """Other options for a while. (The host does not restore an ``override_settings`` that config.json lacks.)"""
+        if not values:
+            yield
+            return
+        known = self.ask("/sdapi/v1/options")
+        self.ask("/sdapi/v1/options", values)
+        try:
+            yield
+        finally:
+            self.ask("/sdapi/v1/options", {name: known[name] for name in values})
 
     def load(self, checkpoint: str) -> None:
         if checkpoint != self.loaded:

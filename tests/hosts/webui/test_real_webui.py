@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tests.hosts.webui.features import FEATURES, LONG, Feature, row, write_table
-from tests.hosts.webui.server import HOST
 
 pytestmark = pytest.mark.webui
 
@@ -56,16 +55,16 @@ def test_feature(servers, feature: Feature):
     if feature.missing(server):
         pytest.skip(f"the host has no {feature.missing(server)}")
     server.load(feature.checkpoint)
-    request = feature.request(server)
-    if HOST == "forge" and "init_images" in request:
-        server.make(**request)  # its first img2img job after txt2img differs from a repetition, also without ToMe
-    plain = server.make(**request)
-    first = server.make(feature.tome, **request)
-    comments = server.comments()
-    again = server.make(feature.tome, **request)
-    merged = server.make({**feature.tome, "iterations": 0, "binding_iterations": 0}, **request)
-    assert again == first, "the same request gave two different images"
-    assert server.make(**request) == plain, "ToMe left something behind"
+    with server.options(feature.options):
+        request = feature.request(server)
+        server.make(**request)  # the host draws an img2img's first latent from where the job before left off
+        plain = server.make(**request)
+        first = server.make(feature.tome, **request)
+        comments = server.comments()
+        again = server.make(feature.tome, **request)
+        merged = server.make({**feature.tome, "iterations": 0, "binding_iterations": 0}, **request)
+        assert again == first, "the same request gave two different images"
+        assert server.make(**request) == plain, "ToMe left something behind"
     differs = [not np.array_equal(a, b) for a, b in zip(first.pixels, plain.pixels, strict=True)]
     assert all(differs) if feature.merges else not any(differs)
     assert (merged != first) == feature.refines

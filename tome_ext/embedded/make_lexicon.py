@@ -1,6 +1,6 @@
 """Make ``tome_ext/embedded/lexicon.txt.gz`` from the Princeton WordNet 3.0 database files.
 
-Usage: ``python tools/make_lexicon.py WORDNET_DICT`` where WORDNET_DICT is the folder that holds
+Usage: ``python tome_ext/embedded/make_lexicon.py WORDNET_DICT`` where WORDNET_DICT is the folder that holds
 ``data.noun``, ``index.noun``, ``cntlist.rev`` and so on (Debian: package ``wordnet-base``).
 
 The result is a plain text, one line per class of words: ``CODE<TAB>word word ...``. A code is a list of
@@ -243,4 +243,4 @@ def main(folder: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(__file__).parents[1] / "tome_ext/embedded/lexicon.txt.gz")
+    main(Path(sys.argv[1]), Path(__file__).with_name("lexicon.txt.gz"))

@@ -1,0 +1,135 @@
+"""Training: killed and resumed it gives the same weights; what it makes loads as a pipeline."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tome_ext.embedded import shapes_model
+from tome_ext.embedded.shapes_file import read_model, shapes_pipeline, write_model
+from tome_ext.evidence.captions import vocabulary
+from tome_ext.evidence.scenes import random_scene
+from tome_ext.evidence.training import autoencoder, checkpoints, diffusion
+from tome_ext.evidence.training.autoencoder import AutoencoderPlan, train_autoencoder
+from tome_ext.evidence.training.diffusion import DiffusionPlan, TextToNoise, make_batch, train_diffusion
+from tome_ext.evidence.training.latents import Shard, pack, read_shards, write_shards
+
+CPU = torch.device("cpu")
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Makes the next save at a step the last thing that a training does."""
+
+    def at(step):
+        real = checkpoints.save
+
+        def save(path, done, parts, notes):
+            real(path, done, parts, notes)
+            if done == step:
+                monkeypatch.setattr(checkpoints, "save", real)
+                raise Killed
+
+        monkeypatch.setattr(checkpoints, "save", save)
+
+    return at
+
+
+@pytest.fixture(scope="module")
+def shard():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    things = torch.tensor([pack(random_scene(rng)) for _ in range(16)], dtype=torch.int8)
+    return Shard(torch.randn(16, 4, 24, 24, generator=torch.Generator().manual_seed(0)).half(), things)
+
+
+def equal(first, second):
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+def test_a_killed_autoencoder_training_ends_where_an_unbroken_one_does(tmp_path, monkeypatch, kill):
+    monkeypatch.setattr(autoencoder, "_SAVE_EVERY", 2)
+    monkeypatch.setattr(autoencoder, "_scaling", lambda *given: 0.5)
+    plan = AutoencoderPlan(steps=4, batch=1, crop=32, whole=0.0)
+    whole = train_autoencoder(tmp_path / "whole", plan, CPU)
+    kill(2)
+    with pytest.raises(Killed):
+        train_autoencoder(tmp_path / "broken", plan, CPU)
+    assert equal(whole, train_autoencoder(tmp_path / "broken", plan, CPU))
+    assert whole.config.scaling_factor == 0.5
+
+
+def test_a_killed_diffusion_training_ends_where_an_unbroken_one_does(tmp_path, shard, kill):
+    plan = DiffusionPlan(steps=2, batch=2, save_every=1)
+    whole = train_diffusion(tmp_path / "whole", shard, plan, CPU)
+    kill(1)
+    with pytest.raises(Killed):
+        train_diffusion(tmp_path / "broken", shard, plan, CPU)
+    assert equal(whole, train_diffusion(tmp_path / "broken", shard, plan, CPU))
+
+
+def test_batches_depend_on_seed_and_step_alone(shard):
+    plan = DiffusionPlan(batch=4)
+    first, again, other = (make_batch(shard, plan, step) for step in (3, 3, 4))
+    assert torch.equal(first.first, again.first)
+    assert torch.equal(first.noise, again.noise)
+    assert not torch.equal(first.noise, other.noise)
+    assert torch.equal(first.changes.order, again.changes.order)
+
+
+def test_the_loss_falls(shard):
+    model, plan, cumulative = TextToNoise(), DiffusionPlan(batch=4), diffusion.alphas()
+    torch.manual_seed(0)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    batch = make_batch(shard, plan, 0)
+    losses = []
+    for _ in range(8):
+        loss = diffusion.loss_of(model, batch, cumulative)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_half_written_shards_are_made_again(tmp_path):
+    vae = shapes_model.autoencoder(0.5).eval()
+    first = write_shards(tmp_path, vae, 2, 0, size=2)
+    whole = read_shards(first)
+    first[1].rename(first[1].with_suffix(".partial"))
+    stamp = first[0].stat().st_mtime_ns
+    again = read_shards(write_shards(tmp_path, vae, 2, 0, size=2))
+    assert first[0].stat().st_mtime_ns == stamp
+    assert torch.equal(whole.latents, again.latents)
+    assert torch.equal(whole.things, again.things)
+    assert whole.latents.shape == (4, 4, 24, 24)
+
+
+def test_the_models_file_is_small_and_gives_the_model_back(tmp_path):
+    pipe = shapes_model.untrained_pipeline(1)
+    pipe.vae.register_to_config(scaling_factor=0.75)
+    path = tmp_path / "shapes.safetensors"
+    parts = (pipe.vae, pipe.text_encoder, pipe.text_encoder_2, pipe.unet)
+    write_model(path, *parts, words=vocabulary(), recipe=json.dumps({"steps": 1}))
+    assert path.stat().st_size < 20e6
+    back = read_model(path)
+    assert back.vae.config.scaling_factor == 0.75
+    half = {name: value.half().float() for name, value in pipe.unet.state_dict().items()}
+    assert all(torch.equal(half[name], value) for name, value in back.unet.state_dict().items())
+    both = [
+        p.encode_prompt("a red striped circle wearing sunglasses, high quality", device=CPU)[0] for p in (pipe, back)
+    ]
+    assert torch.allclose(*both, atol=2e-2)
+    assert torch.equal(
+        *(p.encode_prompt(f"a {word} circle", device=CPU)[0][0, 2] for p, word in ((back, "zebra"), (back, "window")))
+    )
+    assert shapes_pipeline(path).unet.config.sample_size == 24

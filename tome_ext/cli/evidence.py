@@ -1,0 +1,187 @@
+"""The ``evidence`` command: benchmark, experiments, public benchmarks, export. It imports torch when it runs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tome_ext.cli.console import CommandError, say, warn
+from tome_ext.cli.models import DTYPES, choose_device, choose_dtype, model_name, open_pipeline
+
+_DESCRIPTION = """\
+What the method does, measured. Every run can be killed and started again: no image is made twice."""
+
+_EXAMPLES = """\
+examples:
+  python -m tome_ext evidence benchmark --out runs/small --prompts 2 --images 2     some minutes on two cores
+  python -m tome_ext evidence ablation --out runs/ablation --model FOLDER
+  python -m tome_ext evidence t2i-compbench --prompts-from color_val.txt --model FOLDER --blip FOLDER --out runs/colour
+  python -m tome_ext evidence object-binding --model FOLDER --judge-url http://localhost:8000/v1 --out runs/objects
+  python -m tome_ext evidence judge                       the automatic judge's own accuracy
+  python -m tome_ext evidence export --webui models/Stable-diffusion --diffusers FOLDER"""
+
+EXPERIMENTS = (
+    "benchmark",
+    "additivity",
+    "leakage",
+    "layout",
+    "ablation",
+    "objects",
+    "length",
+    "weights",
+    "encoders",
+)
+
+
+def add_evidence_command(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add ``evidence`` and its own commands to the command line."""
+    parser = subparsers.add_parser(
+        "evidence", help="measure what the method does", description=_DESCRIPTION, epilog=_EXAMPLES
+    )
+    commands = parser.add_subparsers(title="commands", metavar="WHAT", required=True)
+    for name in EXPERIMENTS:
+        _add_experiment(commands, name)
+    _add_compbench(commands)
+    _add_object_binding(commands)
+    judge = commands.add_parser("judge", help="the automatic judge's accuracy on renders")
+    judge.add_argument("--scenes", type=int, default=400)
+    judge.add_argument("--model", help="also on renders that this model's autoencoder has encoded and decoded")
+    judge.set_defaults(run=_judge)
+    export = commands.add_parser("export", help="the embedded model for a WebUI or for diffusers")
+    export.add_argument("--model", help="a file that the training wrote (default: the embedded model)")
+    export.add_argument("--webui", type=Path, metavar="DIR", help="the WebUI's folder for checkpoints")
+    export.add_argument("--diffusers", type=Path, metavar="DIR", help="a folder in diffusers' layout")
+    export.set_defaults(run=_export)
+
+
+def _add_sampling(parser: argparse.ArgumentParser, images: int, steps: int) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder; go on with the same")
+    parser.add_argument("--model", default="shapes", help="as in generate, a file of the training, or shapes: our own")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", choices=DTYPES, default="auto")
+    parser.add_argument("--images", type=int, default=images, help=f"per prompt and arm (default: {images})")
+    parser.add_argument("--steps", type=int, default=steps, help=f"sampling steps (default: {steps})")
+    parser.add_argument("--guidance", type=float, default=5.0)
+    parser.add_argument("--size", type=int, default=0, help="in pixels (default: the model's own)")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of prompts")
+    parser.add_argument("--arms", nargs="*", default=[], metavar="ARM", help="only these (default: all)")
+    parser.add_argument("--webui", metavar="URL", help="make the images through this WebUI's API instead")
+
+
+def _add_experiment(commands: argparse._SubParsersAction[Any], name: str) -> None:
+    parser = commands.add_parser(
+        name, help="the paper's experiment" if name != "benchmark" else "the binding benchmark"
+    )
+    _add_sampling(parser, 4, 20)
+    parser.add_argument("--prompts", type=int, default=8, help="per family (default: 8)")
+    parser.add_argument("--blip", metavar="FOLDER", help="judge by BLIP-VQA, for models that do not draw our shapes")
+    parser.set_defaults(run=_experiment, name=name)
+
+
+def _add_compbench(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = commands.add_parser("t2i-compbench", help="attribute binding by BLIP-VQA, on prompts from a file")
+    _add_sampling(parser, 10, 50)
+    parser.add_argument("--prompts-from", type=Path, required=True, metavar="FILE", help="one prompt a line")
+    parser.add_argument("--limit", type=int, default=0, help="only the first prompts")
+    parser.add_argument("--blip", required=True, metavar="FOLDER", help="BLIP for visual questions, or its hub id")
+    parser.set_defaults(run=_compbench)
+
+
+def _add_object_binding(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = commands.add_parser("object-binding", help="the paper's 50 prompts, judged by a vision-language model")
+    _add_sampling(parser, 1, 50)
+    parser.add_argument("--judge-url", required=True, metavar="URL", help="an endpoint in OpenAI's form, up to /v1")
+    parser.add_argument("--judge-model", default="default", help="the name that the endpoint knows it by")
+    parser.add_argument("--judge-key", default="", metavar="VARIABLE", help="environment variable with the key")
+    parser.set_defaults(run=_object_binding)
+
+
+def open_model(arguments: argparse.Namespace) -> Any:
+    """The pipeline that ``--model`` names; CommandError where there is none."""
+    from tome_ext.embedded.shapes_file import available, read_model, shapes_pipeline
+
+    device = choose_device(arguments.device)
+    dtype = choose_dtype(arguments.dtype, device)
+    if arguments.model == "shapes":
+        if not available():
+            raise CommandError("this version has no trained weights: train them (docs/EVIDENCE.md), or use --model")
+        return _moved(shapes_pipeline(), device, dtype)
+    path = Path(arguments.model).expanduser()
+    if path.is_file() and _is_ours(path):
+        return _moved(read_model(path), device, dtype)
+    return open_pipeline(arguments.model, device, dtype)
+
+
+def _moved(pipe: Any, device: Any, dtype: Any) -> Any:
+    return pipe.to(device=device, dtype=dtype)
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix != ".safetensors":
+        return False
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        return "scaling" in (file.metadata() or {})
+
+
+def _experiment(arguments: argparse.Namespace) -> int:
+    from tome_ext.evidence.commands import run_experiment
+
+    return _told(run_experiment, arguments)
+
+
+def _compbench(arguments: argparse.Namespace) -> int:
+    from tome_ext.evidence.commands import run_compbench
+
+    return _told(run_compbench, arguments)
+
+
+def _object_binding(arguments: argparse.Namespace) -> int:
+    from tome_ext.evidence.commands import run_object_binding
+
+    return _told(run_object_binding, arguments)
+
+
+def _told(run: Any, arguments: argparse.Namespace) -> int:
+    """Run, and say in one line what the user can put right: a wrong arm, a missing file, an endpoint that is off."""
+    try:
+        status: int = run(arguments, lambda: open_model(arguments), say, name_of(arguments))
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from error
+    return status
+
+
+def name_of(arguments: argparse.Namespace) -> str:
+    """What the run's folder calls the model."""
+    return arguments.webui or model_name(arguments.model)
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    from tome_ext.evidence.commands import judge_accuracy
+
+    pipe = None
+    if arguments.model:
+        arguments.device, arguments.dtype = "auto", "float32"
+        pipe = open_model(arguments)
+    for line in judge_accuracy(arguments.scenes, pipe):
+        say(line)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from tome_ext.evidence.export.webui import write_diffusers, write_webui
+
+    if arguments.webui is None and arguments.diffusers is None:
+        raise CommandError("say where to: --webui DIR, --diffusers DIR or both")
+    arguments.device, arguments.dtype, arguments.model = "cpu", "float32", arguments.model or "shapes"
+    pipe = open_model(arguments)
+    if arguments.diffusers is not None:
+        write_diffusers(pipe, arguments.diffusers)
+        say(str(arguments.diffusers))
+    if arguments.webui is not None:
+        say(str(write_webui(pipe, arguments.webui)))
+        warn("the yaml holds this folder's full path: export anew rather than move it")
+    return 0

@@ -1,0 +1,1 @@
+"""Training the embedded model: autoencoder, latents, then text encoders and UNet together. Seeded, resumable."""
