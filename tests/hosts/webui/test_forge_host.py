@@ -196,6 +196,24 @@ def test_tokens_are_refined_in_inference_mode_and_nothing_stays(host):
     assert all(value.is_inference() and value.requires_grad for value in unet.parameters())
 
 
+def test_attention_maps_need_no_gradient_and_change_nothing(host):
+    from tome_ext.hosts.webui.maps import heat_maps
+    from tome_ext.refinement import Tokens
+
+    group = types.SimpleNamespace(
+        noun=[(0, 2)], group=types.SimpleNamespace(related=(), extra=(), noun=types.SimpleNamespace(text="cat"))
+    )
+    unet = host.patcher.model.diffusion_model
+    tensors = {name: id(value) for name, value in unet.named_parameters()}
+    with torch.inference_mode(), host.host.ours():
+        call = host.host.call(host.params)
+        tokens = Tokens(call.context[:1] + 1, (0,), (2,), call.context[:1, :4].clone(), ((1, 2, 3),))
+        (found,) = heat_maps(call.step(0, 0, None), call.context[0], tokens, [group], "*")
+    assert found.plain.shape == found.merged.shape == (6, 6)
+    assert not torch.equal(found.plain, found.merged)
+    assert {name: id(value) for name, value in unet.named_parameters()} == tensors
+
+
 def test_a_unet_that_encoding_sent_away_is_brought_back(host):
     prepared = []
     host.fakes["modules.sd_samplers_kdiffusion"].sampling_prepare = lambda *given: prepared.append(given)
