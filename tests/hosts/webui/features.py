@@ -145,7 +145,13 @@ ALL = (
         asks={"width": 256, "height": 256},
         options={"hypertile_enable_unet": True, "hypertile_max_tile_unet": 128, "hypertile_swap_size_unet": 3},
     ),
-    Feature("fp8", options={"fp8_storage": "Enable"}, refines=False, comment="merged but not refined: the weights"),
+    Feature(
+        "fp8",
+        options={"fp8_storage": "Enable"},
+        hosts=("a1111",),
+        refines=False,
+        comment="merged but not refined: the weights",
+    ),
     Feature(
         "refiner", asks={"refiner_switch_at": 0.6, "refiner_checkpoint": CHECKPOINTS["refiner"]}, also=("refiner",)
     ),
