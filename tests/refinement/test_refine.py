@@ -39,7 +39,8 @@ def test_gradients_agree_with_finite_differences(name, monkeypatch):
     target = phrase_target(step, tokens, settings)
 
     def loss(composites):
-        return evaluate(step, tokens.with_composites(composites), step.latents, target, [0, 1], layers, settings)[0]
+        terms, _ = evaluate(step, tokens, composites, step.latents, target, [0, 1], layers, settings)
+        return torch.stack(list(terms)).sum()
 
     composites = tokens.composites.requires_grad_()
     with frozen(unet):

@@ -24,14 +24,14 @@ from tome_ext.refinement.objective import (
     portions,
     with_variable,
 )
+from tome_ext.schedule import refined
 from tome_ext.settings import Settings
 from tome_ext.unet import frozen, select_layers
 
 
 def in_window(step: Step, settings: Settings) -> bool:
-    """Whether the settings refine at this step: its place in the run lies in [window_start, window_stop)."""
-    progress = step.index / step.total
-    return settings.refines and settings.window_start - 1e-9 <= progress < settings.window_stop - 1e-9
+    """Whether the settings refine at this step (:func:`tome_ext.schedule.refined`)."""
+    return refined(step.index, step.total, settings)
 
 
 def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tensor, Report]:
