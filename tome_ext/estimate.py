@@ -1,6 +1,6 @@
 """What a run will cost, in less than a millisecond and without torch: for a line under the controls.
 
-The figures come from ``embedded/cost.json``, which ``python -m tome_ext cost --update`` counts on the full-size
+The figures come from ``embedded/cost.json``, which ``python -m tome_ext cost --write-docs`` counts on the full-size
 UNets. FLOPs of a pass over n latent pixels are c + a·n + b·n² (b: self-attention).
 """
 

@@ -216,14 +216,22 @@ class Settings:
         step=1,
     )
     step_size: float = _setting(
-        3.0,
+        0.1,
         "Step size",
         "How far one update moves the tokens. Too large brings artefacts.",
         "Refinement",
         minimum=0.0,
         maximum=1000.0,
-        step=0.1,
+        step=0.01,
         advanced=False,
+    )
+    descent: str = _setting(
+        "normalised",
+        "Step",
+        "Whether the step size is a fraction of the token's own length (normalised, the same on every model), or "
+        "a factor of the gradient (plain, as in the authors' code). The latent's step is always plain.",
+        "Refinement",
+        choices=("normalised", "plain"),
     )
     step_decay: str = _setting(
         "linear",
@@ -436,6 +444,7 @@ _REFERENCE: dict[str, Value] = {
     "window_stop": 7 / 50,
     "iterations": 6,
     "step_size": 3.0,
+    "descent": "plain",
     "step_decay": "linear",
     "entropy_form": "reference",
     "order": "separate",
@@ -454,7 +463,14 @@ PRESETS: dict[str, dict[str, Value]] = {
     "fast": {"iterations": 0},
     "balanced": {},
     # What the paper says; where it is silent, as many iterations as the authors' code.
-    "paper": {"iterations": 4, "step_decay": "constant", "layers": "paper", "resolution": 1.0},
+    "paper": {
+        "iterations": 4,
+        "step_size": 3.0,
+        "descent": "plain",
+        "step_decay": "constant",
+        "layers": "paper",
+        "resolution": 1.0,
+    },
     "reference": _REFERENCE,
     # The authors' attribute setting: a shorter window, and the prompt's own end tokens.
     "reference-attributes": {**_REFERENCE, "window_stop": 5 / 50, "iterations": 4, "ets": False},

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -26,14 +27,17 @@ ARMS = ("plain", "fast", "balanced", "paper", "reference", "as published")
 
 @dataclass(frozen=True)
 class Timing:
-    """One arm: the run's time in that of plain sampling (``ratio``, smallest and largest of the rounds), the
-    median seconds of a refined step, and the peak of CUDA memory in GiB beyond the weights (None on the CPU)."""
+    """One arm: the run's time in that of plain sampling (the median round's ``ratio``, the ``least`` and the ``most``).
+
+    ``seconds``: the median time of a refined step (plain: of a sampling step; fast: of merging and ETS); ``peak``:
+    of CUDA memory in GiB beside the weights, None on the CPU.
+    """
 
     name: str
     ratio: float
     least: float
     most: float
-    refined_step: float
+    seconds: float
     peak: float | None
 
 
@@ -41,13 +45,34 @@ def small_unet(divisor: int = 8) -> Any:
     """SDXL's UNet with random weights and its channels divided; the depth and the layers are the same."""
     from diffusers import UNet2DConditionModel
 
-    text = resources.files("tome_ext.embedded").joinpath("unet_sdxl.json").read_text(encoding="utf-8")
-    shape = json.loads(text)
+    shape = _shape()
     shape["block_out_channels"] = [channels // divisor for channels in shape["block_out_channels"]]
     shape |= {"cross_attention_dim": 2048 // divisor, "norm_num_groups": max(32 // divisor, 1)}
     shape |= {"projection_class_embeddings_input_dim": 6 * 256 + 1280 // divisor}
     unet: Any = UNet2DConditionModel(**shape)
     return unet.eval().requires_grad_(False)
+
+
+def full_unet(device: str) -> Any:
+    """SDXL's whole UNet with random weights, in float16 on ``device``."""
+    from diffusers import UNet2DConditionModel
+
+    with torch.device("meta"):
+        unet: Any = UNet2DConditionModel(**_shape())
+    unet = unet.half().to_empty(device=device).eval().requires_grad_(False)
+    generator = torch.Generator(device).manual_seed(0)
+    for name, parameter in unet.named_parameters():
+        if parameter.ndim > 1:
+            parameter.normal_(0, parameter[0].numel() ** -0.5, generator=generator)
+        else:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+    return unet
+
+
+def _shape() -> dict[str, Any]:
+    text = resources.files("tome_ext.embedded").joinpath("unet_sdxl.json").read_text(encoding="utf-8")
+    shape: dict[str, Any] = json.loads(text)
+    return shape
 
 
 def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Callable[[str], None]) -> list[Timing]:
@@ -61,7 +86,7 @@ def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Call
     peaks: dict[str, float] = {}
     for number in range(rounds + 1):  # the first warms up
         for name in ARMS:
-            taken, peak = _timed(lambda name=name: _work(name, step, tokens), step.latents.device)  # type: ignore[misc]
+            taken, peak = _timed(partial(_work, name, step, tokens), step.latents.device)
             if number:
                 seconds[name].append(taken)
                 peaks[name] = max(peak or 0.0, peaks.get(name, 0.0))
@@ -72,11 +97,10 @@ def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Call
 
 def _timing(name: str, seconds: dict[str, list[float]], steps: int, peak: float | None) -> Timing:
     settings = _settings(name)
-    count = sum(refined(index, steps, settings) for index in range(steps)) if name != "plain" else 0
-    plain = steps * statistics.median(seconds["plain"])
-    ratios = [1 + count * taken / plain for taken in seconds[name]] if count else [1.0]
-    if name == "fast":
-        ratios = [1 + taken / plain for taken in seconds[name]]  # merging and ETS, once per run
+    # Merging and end token substitution come once in a run.
+    times = 1 if name == "fast" else sum(refined(index, steps, settings) for index in range(steps))
+    pairs = zip(seconds[name], seconds["plain"], strict=True)  # of the same round, a moment apart
+    ratios = [1 + times * own / (steps * plain) for own, plain in pairs]
     return Timing(name, statistics.median(ratios), min(ratios), max(ratios), statistics.median(seconds[name]), peak)
 
 
@@ -128,7 +152,7 @@ def as_published(step: Step, tokens: Tokens, settings: Settings) -> None:
         for _ in range(settings.iterations):
             context, latents = context.detach().requires_grad_(), latents.detach().requires_grad_()
             with AttentionRecorder(layers) as recorder:
-                recorder.run(lambda at=(latents, context): step.predict(*at, [0]))  # type: ignore[misc]
+                recorder.run(partial(step.predict, latents, context, [0]))
             maps = losses.paper_maps(recorder.probabilities()[0][:, list(tokens.position)].T)
             loss = losses.entropy(maps).sum()
             (text,) = torch.autograd.grad(loss, context, retain_graph=True)
@@ -161,7 +185,7 @@ def _job(unet: Any, side: int) -> tuple[Step, Tokens]:
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).to(weight.device)
 
-    added = {"text_embeds": random(1, pooled).to(**made), "time_ids": torch.full((1, 6), 1024.0).to(**made)}  # type: ignore[arg-type]
+    added = {"text_embeds": random(1, pooled).to(**made), "time_ids": torch.full((1, 6), 1024.0).to(**made)}
 
     def predict(latents: Tensor, context: Tensor, images: Sequence[int]) -> Tensor:
         rows = {name: value.expand(len(latents), -1) for name, value in added.items()}

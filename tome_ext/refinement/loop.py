@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tome_ext.checkpointing import checkpointed
 from tome_ext.precision import widened
-from tome_ext.refinement.descent import descend, gradients
+from tome_ext.refinement.descent import descend, gradients, normalised
 from tome_ext.refinement.job import Report, Step, Tokens
 from tome_ext.refinement.memory import Plan, plan
 from tome_ext.refinement.objective import (
@@ -78,7 +78,9 @@ def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report
     for _ in range(settings.binding_iterations):
         found, values = gradients(loss, [composites], _precision(step), together=kept.rows is None)
         assert found is not None
-        composites, discarded = descend(composites, found[0], settings.binding_step_size)
+        composites, discarded = descend(
+            composites, _direction(composites, found[0], settings), settings.binding_step_size
+        )
         report.binding.append(values.binding)
         report.discarded += discarded
     return tokens.with_composites(composites)
@@ -109,13 +111,17 @@ def _shape(
         images = [image for image in images if image not in values.finished]
         if found is None:
             break
-        moved, discarded = descend(variables[0], found[0], size)
+        moved, discarded = descend(variables[0], _direction(variables[0], found[0], settings), size)
         tokens = with_variable(tokens, moved, settings)
         report.discarded += discarded
         if settings.latent_step:
             latents, discarded = descend(latents, found[1], size * settings.latent_step)
             report.discarded += discarded
     return tokens, latents
+
+
+def _direction(variable: Tensor, gradient: Tensor, settings: Settings) -> Tensor:
+    return normalised(variable, gradient) if settings.descent == "normalised" else gradient
 
 
 def _precision(step: Step) -> torch.dtype:
