@@ -206,15 +206,6 @@ class Settings:
         "Refinement",
         advanced=False,
     )
-    every: int = _setting(
-        1,
-        "Refine every n-th step",
-        "Only every n-th sampling step of the window is refined; 2 halves the extra cost.",
-        "Refinement",
-        minimum=1,
-        maximum=20,
-        step=1,
-    )
     step_size: float = _setting(
         0.1,
         "Step size",
@@ -224,14 +215,6 @@ class Settings:
         maximum=1000.0,
         step=0.01,
         advanced=False,
-    )
-    descent: str = _setting(
-        "normalised",
-        "Step",
-        "Whether the step size is a fraction of the token's own length (normalised, the same on every model), or "
-        "a factor of the gradient (plain, as in the authors' code). The latent's step is always plain.",
-        "Refinement",
-        choices=("normalised", "plain"),
     )
     step_decay: str = _setting(
         "linear",
@@ -340,16 +323,6 @@ class Settings:
         "Refinement",
         choices=("same", "own"),
     )
-    resolution: float = _setting(
-        0.5,
-        "Loss resolution",
-        "Height and width of the latent that the losses look at, as a fraction of the picture's. Half of it costs "
-        "a quarter of the time and an eighth of the memory, at the same noise level.",
-        "Refinement",
-        minimum=0.25,
-        maximum=1.0,
-        step=0.125,
-    )
     loss_pooled: str = _setting(
         "prompt",
         "Pooled vector of the losses",
@@ -363,6 +336,34 @@ class Settings:
         "Trade time for memory during refinement: when memory is short, always, or never. The picture is the same.",
         "Refinement",
         choices=("auto", "on", "off"),
+    )
+    every: int = _setting(
+        1,
+        "Refine every n-th step",
+        "Only every n-th sampling step of the window is refined; 2 halves the extra cost.",
+        "Refinement",
+        minimum=1,
+        maximum=20,
+        step=1,
+    )
+    descent: str = _setting(
+        "normalised",
+        "Step",
+        "Whether the step size is a fraction of the token's own length (normalised, the same on every model), or "
+        "a factor of the gradient (plain, as in the authors' code). The latent's step and the binding step of "
+        "separate losses are always plain.",
+        "Refinement",
+        choices=("normalised", "plain"),
+    )
+    resolution: float = _setting(
+        0.5,
+        "Loss resolution",
+        "Height and width of the latent that the losses look at, as a fraction of the picture's. Half of it costs "
+        "a quarter of the time and an eighth of the memory, at the same noise level.",
+        "Refinement",
+        minimum=0.25,
+        maximum=1.0,
+        step=0.125,
     )
 
     def __post_init__(self) -> None:

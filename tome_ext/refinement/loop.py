@@ -78,9 +78,7 @@ def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report
     for _ in range(settings.binding_iterations):
         found, values = gradients(loss, [composites], _precision(step), together=kept.rows is None)
         assert found is not None
-        composites, discarded = descend(
-            composites, _direction(composites, found[0], settings), settings.binding_step_size
-        )
+        composites, discarded = descend(composites, found[0], settings.binding_step_size)
         report.binding.append(values.binding)
         report.discarded += discarded
     return tokens.with_composites(composites)
