@@ -16,7 +16,9 @@ LAYERS = (
     "settings",
     "schema",
     "precision",
+    "schedule",
     "embedded",
+    "estimate",
     "words",
     "tokens",
     "embeddings",
@@ -34,7 +36,7 @@ LAYERS = (
 # These stand beside the layers: they run before anything is installed, or only start the command line.
 OUTSIDE = ("environment", "quickstart", "__init__", "__main__")
 WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio")
-TORCH_FREE = ("settings", "words", "environment", "quickstart", "__init__")
+TORCH_FREE = ("settings", "schedule", "estimate", "words", "environment", "quickstart", "__init__")
 
 
 def part_of(path: Path) -> str:

@@ -149,3 +149,24 @@ def test_every_setting_is_a_flag_of_the_command(capsys):
 def test_mistakes_are_told(capsys, flags, words):
     assert main(["cost", *flags]) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio", "kept", "checkpointed", "kept_checkpointed"),
+    [("sdxl", 1.1661, 1.9322, 1.2010, 0.2351), ("sd15", None, None, None, None)],
+)
+def test_balanced_meets_its_target_counted_over_the_whole_run(
+    request, name, ratio, kept, checkpointed, kept_checkpointed
+):
+    """At most 1.25 times plain sampling and 2 GiB, whichever way memory is kept."""
+    model = request.getfixturevalue(name)
+    size = 1024 if name == "sdxl" else 512
+    run = Run(width=size, height=size)
+    auto, on = (count(model, preset("balanced").replace(checkpointing=mode), run) for mode in ("auto", "on"))
+    for cost in (auto, on):
+        assert cost.ratio <= 1.25
+        assert cost.peak_saved <= 2 * GIB
+    assert on.peak_saved <= 1 * GIB
+    if ratio is not None:
+        assert (auto.ratio, on.ratio) == pytest.approx((ratio, checkpointed), abs=1e-4)
+        assert (auto.peak_saved / GIB, on.peak_saved / GIB) == pytest.approx((kept, kept_checkpointed), abs=1e-3)

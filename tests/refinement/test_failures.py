@@ -101,7 +101,7 @@ def test_float16_gradients_that_overflow_or_vanish_are_scaled():
         model = nn.Linear(4, 4, bias=False).half()
 
         def evaluate(x, factor=factor, model=model):
-            return model(x.half()).sum().float() * factor, None
+            return [model(x.half()).sum().float() * factor], None
 
         (found,), _ = gradients(evaluate, [torch.randn(4)], torch.float16)
         wanted = model.weight.detach().float().sum(0) * factor

@@ -7,7 +7,7 @@ import torch
 
 from tests.ldm_unet import LdmUNet
 from tome_ext.refinement import Step, Tokens, memory, refine
-from tome_ext.refinement.memory import Plan, plan, saved_bytes
+from tome_ext.refinement.memory import Plan, plan, row_bytes
 from tome_ext.settings import preset
 
 
@@ -54,18 +54,33 @@ def test_on_asks_for_the_smallest_plan_and_off_for_the_fastest(step, tokens):
 
 
 @pytest.mark.parametrize(
-    ("rows_that_fit", "chosen"),
-    [(100, Plan()), (5, Plan()), (4.9, Plan(rows=4)), (1, Plan(rows=1)), (0.9, Plan(rows=1, checkpointing=True))],
+    ("times", "chosen"),
+    [
+        (20, Plan()),
+        (19.9, Plan(rows=4)),
+        (4, Plan(rows=1)),
+        (1.3, Plan(rows=1)),
+        (1.2, Plan(rows=1, checkpointing=True)),
+    ],
 )
-def test_auto_chooses_by_the_free_memory(step, tokens, monkeypatch, rows_that_fit, chosen):
-    free = 1.001 * rows_that_fit * saved_bytes(step) / 0.8
+def test_auto_chooses_by_the_free_memory(step, tokens, monkeypatch, times, chosen):
+    free = 1.001 * times * row_bytes(step, preset("paper"))
     monkeypatch.setattr(memory, "free_memory", lambda device: free)
     assert plan(step, tokens, preset("paper")) == chosen
 
 
-def test_auto_is_the_fastest_where_free_memory_is_unknown(step, tokens):
+def test_auto_never_checkpoints_where_free_memory_is_unknown(step, tokens, monkeypatch):
     assert memory.free_memory(torch.device("cpu")) is None
     assert plan(step, tokens, preset("paper")) == Plan()
+    monkeypatch.setattr(memory, "row_bytes", lambda *_: 10 * 2**30)
+    assert plan(step, tokens, preset("paper")) == Plan(rows=1)
+
+
+def test_a_row_is_reckoned_at_the_resolution_of_the_losses(step):
+    half = preset("paper").replace(resolution=0.5)
+    large = replace(step, latents=torch.zeros(1, 4, 64, 64))
+    assert row_bytes(large, half) < 0.3 * row_bytes(large, preset("paper"))
+    assert row_bytes(replace(large, resizable=False), half) == row_bytes(large, preset("paper"))
 
 
 @pytest.mark.parametrize("rows", [1, None])

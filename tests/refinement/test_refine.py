@@ -39,7 +39,8 @@ def test_gradients_agree_with_finite_differences(name, monkeypatch):
     target = phrase_target(step, tokens, settings)
 
     def loss(composites):
-        return evaluate(step, tokens.with_composites(composites), step.latents, target, [0, 1], layers, settings)[0]
+        terms, _ = evaluate(step, tokens, composites, step.latents, target, [0, 1], layers, settings)
+        return torch.stack(list(terms)).sum()
 
     composites = tokens.composites.requires_grad_()
     with frozen(unet):
@@ -160,7 +161,7 @@ def test_step_size_falls_to_zero_at_the_last_step(unet):
 def test_each_image_stops_early_on_its_own(unet, form, monkeypatch):
     tokens = tokens_of([2, 2])
     step = step_of(unet, 2)
-    settings = Settings(iterations=4, entropy_form=form, binding_weight=0.0, step_size=0.01)
+    settings = Settings(iterations=4, entropy_form=form, binding_weight=0.0, step_size=0.01, resolution=1.0)
     monkeypatch.setattr("tome_ext.refinement.objective.THRESHOLDS", (-math.inf,))
     _, _, report = refine(step, tokens, settings.replace(iterations=1))
     sums = [report.entropy[0][2 * image] + report.entropy[0][2 * image + 1] for image in range(2)]

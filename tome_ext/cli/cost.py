@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tome_ext.cli.console import CommandError, say
@@ -24,7 +25,9 @@ _EXAMPLES = """\
 examples:
   ... cost                                    the default preset on SDXL at 1024x1024, 30 steps, 2 objects
   ... cost --preset paper --objects 3 --checkpointing on
-  ... cost --model sd15 --steps 20 --batch 4 --json"""
+  ... cost --model sd15 --steps 20 --batch 4 --json
+  ... cost --time                             seconds in place of operations, with random weights
+  ... cost --write-docs                           count all figures of docs/COST.md and of the estimate again"""
 
 MODELS = ("sdxl", "sd15")
 
@@ -39,11 +42,28 @@ def add_cost_command(subparsers: argparse._SubParsersAction[Any]) -> None:
     group.add_argument("--size", metavar="WxH", help="in pixels, multiples of 64 (default: the model's own)")
     group.add_argument("--batch", type=int, default=1, metavar="B", help="pictures at once (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    other = parser.add_argument_group("other figures").add_mutually_exclusive_group()
+    other.add_argument(
+        "--time",
+        type=int,
+        nargs="?",
+        const=5,
+        metavar="ROUNDS",
+        help="measure the wall time of the presets, and of the same work in the authors' order of passes: on the CPU "
+        "with SDXL's UNet at an eighth of its width, on a GPU with the whole one in float16",
+    )
+    other.add_argument(
+        "--write-docs", action="store_true", help="write the tables and the plot of docs/, in a clone; takes minutes"
+    )
     add_setting_flags(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.write_docs:
+        return _write_docs()
+    if arguments.time is not None:
+        return _time(arguments.time)
     settings = settings_from(arguments)
     for name, most in (("steps", 1000), ("objects", 30), ("batch", 64)):
         value = getattr(arguments, name)
@@ -82,3 +102,39 @@ def _tell(model: str, changes: dict[str, Any], run: Run, cost: Cost) -> None:
     say(f"  texts                {cost.encoding / tera:.2f} TFLOP")
     say(f"  all together         {cost.ratio:.3f} times plain sampling")
     say(f"  kept for backward    {cost.peak_saved / gib:.2f} GiB at most; {cost.peak_live / gib:.2f} with temporaries")
+
+
+def _write_docs() -> int:
+    from tome_ext import embedded
+    from tome_ext.cost.report import write_page, write_table
+
+    package = Path(str(embedded.__file__)).parent
+    page = package.parent.parent / "docs" / "COST.md"
+    if not page.exists():
+        raise CommandError(f"{page} does not exist: --write-docs works in a clone of the repository")
+    write_table(package / "cost.json", MODELS)
+    try:
+        write_page(page, MODELS)
+    except ImportError as error:
+        raise CommandError(f"the plot needs matplotlib: {error}") from error
+    say(f"{package / 'cost.json'}\n{page}")
+    return 0
+
+
+def _time(rounds: int) -> int:
+    if rounds < 1:
+        raise CommandError(f"time = {rounds}: must be at least 1 round")
+    import torch
+
+    from tome_ext.cost.timing import full_unet, measure, small_unet
+
+    if torch.cuda.is_available():
+        unet, side, name = full_unet("cuda"), 128, torch.cuda.get_device_name()
+    else:
+        unet, side, name = small_unet(), 64, f"CPU, {torch.get_num_threads()} thread(s)"
+    say(f"{name}; torch {torch.__version__}; latent {side}x{side}, two objects, 30 steps, {rounds} round(s)")
+    for timing in measure(unet, side, rounds=rounds, say=say):
+        peak = "" if timing.peak is None else f", {timing.peak:.2f} GiB beside the weights"
+        spread = f"{timing.least:.3f} to {timing.most:.3f}"
+        say(f"  {timing.name:<14} {timing.ratio:.3f} times plain ({spread}), {timing.seconds:.4f} s each{peak}")
+    return 0

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 
@@ -29,8 +28,11 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak_saved = self.peak_live = 0
         self._live = 0
         self._went_back = False
-        self._known = {
-            tensor.untyped_storage()._cdata for model in models for tensor in (*model.parameters(), *model.buffers())
+        # The address of every storage that is known, and what tells when it is gone.
+        self._known: dict[int, object] = {
+            tensor.untyped_storage()._cdata: None
+            for model in models
+            for tensor in (*model.parameters(), *model.buffers())
         }
 
     @property
@@ -53,19 +55,20 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             count = formula(*args, **kwargs, out_val=result)
             name = "backward" if goes_back else "recomputed" if in_graph else "forward"
             setattr(self, name, getattr(self, name) + count)
-        for value in tree_leaves(result):
+        for value in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(value, Tensor):
                 self._watch(value.untyped_storage())
         self.peak_live = max(self.peak_live, self._live)
         return result
 
     def _watch(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key not in self._known:
-            self._known.add(key)
-            self._live += storage.nbytes()
-            weakref.finalize(storage, self._forget, key, storage.nbytes())
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._known:
+            return
 
-    def _forget(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self._live -= size
+        def forget(_: object) -> None:
+            del self._known[key]
+            self._live -= size
+
+        self._known[key] = weakref.ref(storage, forget)
+        self._live += size

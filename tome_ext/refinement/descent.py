@@ -64,6 +64,20 @@ def _gradients(terms: Iterable[Tensor], leaves: Sequence[Tensor], scale: float) 
     return found
 
 
+def normalised(variable: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient's direction at the length of the token itself, for composite tokens [N, D].
+
+    Of a whole context [B, T, D] the token with the largest gradient gets that length, the others less in proportion.
+    A zero gradient stays zero.
+    """
+    length = gradient.norm(dim=-1, keepdim=True)
+    if gradient.ndim == 3:
+        length = length.amax(-2, keepdim=True)
+    direction: Tensor = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
+    moved: Tensor = direction * variable.norm(dim=-1, keepdim=True)
+    return moved
+
+
 def descend(variable: Tensor, gradient: Tensor, size: float) -> tuple[Tensor, int]:
     """``variable`` − ``size`` · ``gradient``, and how many rows were left as they are for a non-finite gradient.
 

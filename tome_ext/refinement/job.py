@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from tome_ext.settings import Settings
+
 
 @dataclass(frozen=True)
 class Step:
@@ -18,7 +20,8 @@ class Step:
     each of the R rows belongs to; it lets gradients through, raises to interrupt, casts to the model's
     precision, and converts other predictions (v, x0) to ε. ``index`` of ``total``: where in the run this call
     is. ``sigma``: noise over signal, √((1 − ᾱ)/ᾱ). ``null``: the negative conditioning [B, T, D] and
-    ``guidance``: its scale, both needed for ``phrase_latent`` = "own" alone.
+    ``guidance``: its scale, both needed for ``phrase_latent`` = "own" alone. ``resizable``: whether ``predict`` takes
+    latents of other sizes; False where it adds something of the picture's size (inpainting, ControlNet).
     """
 
     unet: nn.Module
@@ -29,6 +32,11 @@ class Step:
     sigma: float
     null: Tensor | None = None
     guidance: float = 1.0
+    resizable: bool = True
+
+    def resolution(self, settings: Settings) -> float:
+        """Which fraction of the latents' height and width the losses see."""
+        return settings.resolution if self.resizable else 1.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tome_ext.checkpointing import checkpointed
 from tome_ext.precision import widened
-from tome_ext.refinement.descent import descend, gradients
+from tome_ext.refinement.descent import descend, gradients, normalised
 from tome_ext.refinement.job import Report, Step, Tokens
 from tome_ext.refinement.memory import Plan, plan
 from tome_ext.refinement.objective import (
@@ -24,14 +24,14 @@ from tome_ext.refinement.objective import (
     portions,
     with_variable,
 )
+from tome_ext.schedule import refined
 from tome_ext.settings import Settings
 from tome_ext.unet import frozen, select_layers
 
 
 def in_window(step: Step, settings: Settings) -> bool:
-    """Whether the settings refine at this step: its place in the run lies in [window_start, window_stop)."""
-    progress = step.index / step.total
-    return settings.refines and settings.window_start - 1e-9 <= progress < settings.window_stop - 1e-9
+    """Whether the settings refine at this step (:func:`tome_ext.schedule.refined`)."""
+    return refined(step.index, step.total, settings)
 
 
 def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tensor, Report]:
@@ -109,13 +109,17 @@ def _shape(
         images = [image for image in images if image not in values.finished]
         if found is None:
             break
-        moved, discarded = descend(variables[0], found[0], size)
+        moved, discarded = descend(variables[0], _direction(variables[0], found[0], settings), size)
         tokens = with_variable(tokens, moved, settings)
         report.discarded += discarded
         if settings.latent_step:
             latents, discarded = descend(latents, found[1], size * settings.latent_step)
             report.discarded += discarded
     return tokens, latents
+
+
+def _direction(variable: Tensor, gradient: Tensor, settings: Settings) -> Tensor:
+    return normalised(variable, gradient) if settings.descent == "normalised" else gradient
 
 
 def _precision(step: Step) -> torch.dtype:

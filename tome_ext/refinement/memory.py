@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import torch
 
+from tome_ext.estimate import saved_bytes
 from tome_ext.refinement.job import Step, Tokens
+from tome_ext.schedule import reduced_side
 from tome_ext.settings import Settings
 from tome_ext.unet import cross_attention_layers
 
-# Bytes that one row's full pass saves for the backward pass in half precision, per latent pixel and per
-# squared latent pixel (self-attention without a fused kernel), counted: tests/test_cost.py.
-_SAVED = {"sdxl": (512e3, 33.4), "sd15": (430e3, 48.0)}
-# What the rest of a pass needs beside it, and the share of the free memory that is taken at most.
-_SHARE = 0.8
+# Shares of the free memory: the most that one row may need before its blocks are checkpointed, and the most that
+# several rows at once may need, which only saves time.
+_ONE_ROW, _SEVERAL_ROWS = 0.8, 0.25
+# Taken to be free where that cannot be known, in bytes; nothing is checkpointed on such a guess.
+_UNKNOWN = 8 * 2**30
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,18 @@ class Plan:
 def plan(step: Step, tokens: Tokens, settings: Settings) -> Plan:
     """The fastest plan that fits the free memory; "on" asks for the smallest one, "off" for the fastest.
 
-    Where free memory cannot be known (not CUDA), "auto" is the fastest.
+    Where free memory cannot be known (not CUDA), "auto" never checkpoints.
     """
     if settings.checkpointing == "on":
         return Plan(rows=1, checkpointing=True)
-    free = free_memory(step.latents.device) if settings.checkpointing == "auto" else None
-    if free is None:
+    if settings.checkpointing == "off":
         return Plan()
-    needed = saved_bytes(step)
-    room = int(free * _SHARE / needed)
-    if room >= len(tokens.image) + len(set(tokens.image)):
-        return Plan()
-    return Plan(rows=room) if room else Plan(rows=1, checkpointing=True)
+    known = free_memory(step.latents.device)
+    free, needed = _UNKNOWN if known is None else known, row_bytes(step, settings)
+    if known is not None and needed > free * _ONE_ROW:
+        return Plan(rows=1, checkpointing=True)
+    rows = max(1, int(free * _SEVERAL_ROWS / needed))
+    return Plan() if rows >= len(tokens.image) + len(set(tokens.image)) else Plan(rows=rows)
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -50,10 +52,10 @@ def free_memory(device: torch.device) -> int | None:
     return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
 
 
-def saved_bytes(step: Step) -> float:
-    """About how many bytes a full pass of one row saves for the backward pass."""
-    pixels = step.latents.shape[-1] * step.latents.shape[-2]
-    linear, square = _SAVED["sdxl" if len(cross_attention_layers(step.unet)) > 16 else "sd15"]
-    weight = next(parameter for parameter in step.unet.parameters() if parameter.ndim == 4)
-    precision = max(weight.element_size(), 2) / 2  # float8 is storage only
-    return precision * weight.shape[0] / 320 * (linear * pixels + square * pixels**2)
+def row_bytes(step: Step, settings: Settings) -> float:
+    """About how many bytes a full pass of one row saves for the backward pass, by the counts of SDXL and SD1.5."""
+    height, width = (reduced_side(size, step.resolution(settings)) for size in step.latents.shape[-2:])
+    known = saved_bytes("sdxl" if len(cross_attention_layers(step.unet)) > 16 else "sd15", height, width)
+    kernel = next(parameter for parameter in step.unet.parameters() if parameter.ndim == 4)
+    precision = max(kernel.element_size(), 2) / 2  # float8 is for storage alone
+    return known * precision * kernel.shape[0] / 320

@@ -13,6 +13,7 @@ from tome_ext import losses
 from tome_ext.attention import AttentionRecorder, map_size
 from tome_ext.precision import widened
 from tome_ext.refinement.job import Step, Tokens, Trajectory
+from tome_ext.refinement.resolution import reduced
 from tome_ext.settings import Settings
 
 # The authors' early stop: step i ends below THRESHOLDS[i] · K/2 − 2 for K objects; the last holds from there on.
@@ -44,7 +45,7 @@ def phrase_target(step: Step, tokens: Tokens, settings: Settings, rows: int | No
 
     ``rows``: how many phrases go through the UNet at once; None: all.
     """
-    latents = step.latents[list(tokens.image)]
+    latents = reduced(step.latents, step.resolution(settings))[list(tokens.image)]
     if settings.phrase_latent == "same":
         return Target(latents, _predict(step, latents, tokens.phrase, tokens.image, rows))
     if step.null is None:
@@ -114,9 +115,9 @@ def evaluate(
     """The terms of the loss of the ``images``, those left out that are done; none when all are.
 
     ``tokens`` are taken with the ``variable`` (:func:`with_variable`), in each term anew: no two share a graph.
-    Entropy and position losses are evaluated at ``latents`` [B, C, h, w], the binding loss at its target's.
-    Each term is computed when it is asked for, from at most ``rows`` rows of the UNet (None: no limit), and
-    enters its part of the values then.
+    Entropy and position losses are evaluated at ``latents`` [B, C, h, w], reduced to the ``resolution`` of the
+    settings, the binding loss at its target's. Each term is computed when it is asked for, from at most ``rows``
+    rows of the UNet (None: no limit), and enters its part of the values then.
     """
     values = Values()
 
@@ -148,6 +149,7 @@ def _attention_term(
 ) -> Iterator[Tensor]:
     """The losses on the attention maps of the ``images``, from one pass; nothing when all of them are done."""
     objects = tokens.objects_of(images)
+    latents = reduced(latents, step.resolution(settings))
     maps = _maps(attention(step, tokens.context, latents, images, layers), tokens, images, settings)
     entropy = _entropy(maps, settings)
     values.entropy |= by_object(entropy, objects)

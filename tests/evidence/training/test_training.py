@@ -77,6 +77,23 @@ def test_a_killed_diffusion_training_ends_where_an_unbroken_one_does(tmp_path, s
     assert equal(whole, train_diffusion(tmp_path / "broken", shard, plan, CPU))
 
 
+def test_whole_pictures_take_the_place_of_as_many_crops():
+    plan = AutoencoderPlan(steps=10, batch=18, crop=64, whole=0.5)
+    crops, whole = autoencoder.pictures(plan, 0), autoencoder.pictures(plan, 9)
+    assert (crops.shape, whole.shape) == ((18, 3, 64, 64), (2, 3, 192, 192))
+    assert -1 <= crops.min() < crops.max() <= 1
+    assert torch.equal(crops, autoencoder.pictures(plan, 0))
+
+
+def test_the_scaling_brings_latents_to_unit_variance_on_pictures_of_their_own():
+    vae = shapes_model.autoencoder().eval()
+    scaling = autoencoder._scaling(vae, AutoencoderPlan(), CPU)
+    with torch.no_grad():
+        other = vae.encode(autoencoder.pictures(AutoencoderPlan(seed=5, batch=32, crop=192), 0)).latent_dist.mean
+    assert float(other.std()) * scaling == pytest.approx(1, rel=0.15)
+    assert 0 < autoencoder.mean_error(vae, count=2) < 255
+
+
 def test_batches_depend_on_seed_and_step_alone(shard):
     plan = DiffusionPlan(batch=4)
     first, again, other = (make_batch(shard, plan, step) for step in (3, 3, 4))

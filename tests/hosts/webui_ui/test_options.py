@@ -19,6 +19,7 @@ ORDER = (
     "window_start", "window_stop", "step_size", "step_decay", "entropy_weight", "binding_weight", "position_weight",
     "entropy_target", "entropy_form", "layers", "order", "binding_iterations", "binding_step_size", "update",
     "latent_step", "phrase_latent", "loss_pooled", "checkpointing",
+    "every", "descent", "resolution",
 )
 # fmt: on
 

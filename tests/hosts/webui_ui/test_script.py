@@ -84,7 +84,7 @@ def test_the_line_about_the_cost_follows_the_preset_and_every_change(script):
     assert "No pass through the network" in event["fn"]("fast")[-1]["value"]
     (change,) = [e for e in events(by_name["iterations"], "input") if e["fn"]]
     values = [c.value for c in change["inputs"]]
-    assert "1.7 times" in change["fn"](*values)
+    assert "1.17 times" in change["fn"](*values)
     values[[c.elem_id for c in change["inputs"]].index(by_name["window_start"].elem_id)] = 0.9
     assert "window_start = 0.9: must not be greater" in change["fn"](*values)
 

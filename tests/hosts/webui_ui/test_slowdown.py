@@ -7,7 +7,7 @@ from tome_ext.settings import Settings, preset
 
 
 def test_merging_alone_adds_no_pass():
-    assert ratio(preset("fast")) == 1
+    assert ratio(preset("fast")) == pytest.approx(1, abs=5e-4)  # the clean prompt's encoding
     assert "No pass" in slowdown(preset("fast"))
 
 

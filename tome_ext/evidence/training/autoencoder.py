@@ -130,7 +130,7 @@ def reconstruct(vae: Any, images: Tensor) -> Tensor:
 @torch.no_grad()
 def _scaling(vae: Any, plan: AutoencoderPlan, device: torch.device) -> float:
     """One over the latents' standard deviation, measured on pictures of its own."""
-    chosen = AutoencoderPlan(seed=plan.seed + 1, steps=1, batch=128, whole=1.0)
+    chosen = AutoencoderPlan(seed=plan.seed + 1, steps=1, batch=64, crop=SIZE)
     latents = [vae.encode(part.to(device)).latent_dist.mean for part in _parts(pictures(chosen, 0))]
     return 1 / float(torch.cat(latents).float().std())
 
@@ -150,7 +150,7 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float, step: int, total: i
 
 def mean_error(vae: Any, seed: int = 9, count: int = 32) -> float:
     """The mean absolute error of reconstructions, in levels of 0 … 255, on pictures of their own."""
-    images = pictures(AutoencoderPlan(seed=seed, steps=1, batch=4 * count, whole=1.0), 0)
+    images = pictures(AutoencoderPlan(seed=seed, steps=1, batch=count, crop=SIZE), 0)
     device = next(vae.parameters()).device
     made = torch.cat([reconstruct(vae, part.to(device)).cpu() for part in _parts(images)])
     return float(functional.l1_loss(made, images)) * 127.5

@@ -159,6 +159,7 @@ class Attachment:
             sigma=sigma,
             null=null,
             guidance=float(getattr(self._pipe, "guidance_scale", 1.0) or 1.0),
+            resizable=call.resizable,
         )
 
     def _refine(self, step: Step, run: _Run) -> Tensor:

@@ -53,6 +53,12 @@ class UNetCall:
         return 4 if channels > 4 else channels
 
     @property
+    def resizable(self) -> bool:
+        """Whether nothing in the call is of the picture's size but the latents: no inpainting, no ControlNet."""
+        residuals = any(value is not None for name, value in self.arguments.items() if "residual" in name)
+        return self.channels == self.arguments["sample"].shape[1] and not residuals
+
+    @property
     def conditioning(self) -> Tensor:
         """The images' encoded prompts [B, T, D]."""
         return self.arguments["encoder_hidden_states"][self.first :]  # type: ignore[no-any-return]
@@ -101,7 +107,8 @@ class UNetCall:
             arguments = select_rows(self.arguments, rows, self.batch)
             sample = arguments["sample"]
             latents = latents.to(sample.dtype)
-            arguments["sample"] = torch.cat([latents, sample[:, self.channels :]], 1)
+            beside = sample[:, self.channels :]
+            arguments["sample"] = torch.cat([latents, beside], 1) if beside.shape[1] else latents
             arguments["encoder_hidden_states"] = context.to(self.conditioning.dtype)
             if blank_pooled and arguments.get("added_cond_kwargs"):
                 added = arguments["added_cond_kwargs"]

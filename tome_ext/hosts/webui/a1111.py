@@ -114,6 +114,7 @@ class SigmaCall:
             sigma=self._level(row),
             null=tokens_of(null)[image : image + 1],
             guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
+            resizable=_resizable(params.image_cond, unet),
         )
 
     def change(
@@ -193,6 +194,12 @@ class TimestepCall(SigmaCall):
 
     def _unscaled(self, latents: Tensor, row: int) -> Tensor:
         return latents
+
+
+def _resizable(beside: Tensor, unet: Any) -> bool:
+    """Whether the UNet takes latents of other sizes: no inpainting model, no ControlNet (it replaces ``forward``)."""
+    spatial = beside.ndim == 4 and beside.shape[-2:] != (1, 1)
+    return not spatial and "forward" not in vars(unet)
 
 
 @contextlib.contextmanager

@@ -126,6 +126,7 @@ class ForgeCall(SigmaCall):
             sigma=self._level(image),
             null=None if null is None else tokens_of(null)[image : image + 1].clone(),
             guidance=self._guidance(),
+            resizable=self._resizable(image),
         )
 
     def change(
@@ -180,6 +181,11 @@ class ForgeCall(SigmaCall):
             beside = self._params.image_cond
         same = isinstance(beside, Tensor) and beside.shape[-2:] == self._latents.shape[-2:]
         return beside[image : image + 1].clone() if same and len(beside) == len(self._latents) else None
+
+    def _resizable(self, image: int) -> bool:
+        """Whether nothing that a prediction takes is of the picture's size: no inpainting model, no ControlNet."""
+        patcher = shared.sd_model.forge_objects.unet
+        return patcher.controlnet_linked_list is None and self._beside(patcher, image) is None
 
     def _control(self, control: Any, x: Tensor, sigma: Tensor, given: Mapping[str, Any], options: Any) -> Any:
         """What ControlNet adds, as a constant: no gradient passes through its own text conditioning."""

@@ -1,0 +1,30 @@
+"""What is paid when nothing, or only merging, is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import torch
+
+from tome_ext.embeddings import Composite, merge, merged_ends, substitute_end_tokens
+
+
+def test_merging_and_end_token_substitution_take_less_than_five_milliseconds_a_job():
+    """SDXL's width, a prompt of three chunks, four objects."""
+    conditioning, clean = torch.randn(231, 2048), torch.randn(77, 2048)
+    parts = [Composite(p, tuple((1.0, p + k) for k in range(4))) for p in (3, 12, 80, 160)]
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        merged, _ = merge(conditioning, parts)
+        substitute_end_tokens(merged, merged_ends((40, 40, 40), parts), clean, (8,))
+        times.append(time.perf_counter() - start)
+    assert min(times) < 5e-3
+
+
+def test_counting_is_not_imported_by_what_hosts_need():
+    code = "import sys; import tome_ext.composition, tome_ext.refinement; "
+    code += "print([name for name in sys.modules if name.startswith(('diffusers', 'transformers', 'tome_ext.cost'))])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
