@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tome_ext.tokens.bpe import clean, encode, pieces
@@ -43,6 +43,7 @@ def test_any_text_has_tokens_in_range(text):
 @settings(deadline=None, max_examples=100)
 @given(st.text(alphabet=st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=40))
 def test_same_as_transformers(text):
+    assume("<|" not in text)  # transformers reads the typed name of a special token as that token
     transformers = pytest.importorskip("transformers")
     tokenizer = _transformers_tokenizer(transformers)
     assert encode(text) == tokenizer(text, add_special_tokens=False)["input_ids"]
