@@ -73,3 +73,11 @@ def test_inpainting_models_keep_their_extra_channels():
     assert torch.equal(changed["sample"][:, 4:], sample[:, 4:])
     assert changed["sample"][:, :4].eq(1).all()
     assert torch.equal(changed["encoder_hidden_states"][:2], arguments[2][:2])
+
+
+def test_latents_of_another_size_are_for_calls_without_anything_of_the_pictures_size():
+    text = torch.randn(4, 77, 6)
+    assert UNetCall.of((torch.randn(4, 4, 8, 8), 5, text), {"mid_block_additional_residual": None}, 2).resizable
+    assert not UNetCall.of((torch.randn(4, 9, 8, 8), 5, text), {}, 2).resizable
+    control = {"mid_block_additional_residual": torch.zeros(4, 16, 2, 2)}
+    assert not UNetCall.of((torch.randn(4, 4, 8, 8), 5, text), control, 2).resizable
