@@ -131,7 +131,7 @@ def _time(rounds: int) -> int:
     if torch.cuda.is_available():
         unet, side, name = full_unet("cuda"), 128, torch.cuda.get_device_name()
     else:
-        unet, side, name = small_unet(), 64, f"CPU, {torch.get_num_threads()} thread(s)"
+        unet, side, name = small_unet(), 32, f"CPU, {torch.get_num_threads()} thread(s)"
     say(f"{name}; torch {torch.__version__}; latent {side}x{side}, two objects, 30 steps, {rounds} round(s)")
     for timing in measure(unet, side, rounds=rounds, say=say):
         peak = "" if timing.peak is None else f", {timing.peak:.2f} GiB beside the weights"
