@@ -179,7 +179,6 @@ ALL = (
         refines=False,
         comment="nothing to bind was found",
     ),
-    Feature("groups that cannot be read", tome={"groups": "cat: ("}, merges=False, refines=False, comment="groups: "),
     Feature("--medvram", flags="--medvram", hosts=("a1111",)),
     Feature(
         "--medvram, refiner",

@@ -13,6 +13,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shlex
 import socket
 import subprocess
@@ -190,9 +191,10 @@ class Server:
 
 
 def _free_port() -> int:
-    """A free port; WEBUI_PORTS ("7870-7879") may say from where."""
+    """A free port; WEBUI_PORTS ("7870-7879") may say from where. Two test runs at once rarely try the same first."""
     first, _, last = os.environ.get("WEBUI_PORTS", "0-0").partition("-")
-    for port in range(int(first), int(last) + 1):
+    ports = list(range(int(first), int(last) + 1))
+    for port in random.sample(ports, len(ports)):
         with socket.socket() as one:
             try:
                 one.bind(("127.0.0.1", port))

@@ -3,7 +3,6 @@
 import gc
 import importlib
 import resource
-import sys
 
 import torch
 from modules import processing, script_callbacks, scripts, sd_samplers_common, shared
@@ -86,7 +85,6 @@ def _state():
         "jobs": sum(
             type(one).__name__ == "Job" and type(one).__module__.startswith("tome") for one in gc.get_objects()
         ),
-        "imported": sorted(name for name in sys.modules if name.startswith("tome_ext.hosts.webui.")),
         **_seen,
     }
 
