@@ -19,7 +19,7 @@ CASES = {
     "SD1.5, LoRA": ("sd15", {"prompt": LORA["sd15"]}),
     "SD1.5 inpainting model": ("sd15-inpainting", {}),
     "SDXL, DDIM": ("sdxl", {"sampler_name": "DDIM"}),
-    "SDXL, tomesd": ("sdxl", {"override_settings": {"token_merging_ratio": 0.5}}),
+    "SDXL, tomesd": ("sdxl", {"options": {"token_merging_ratio": 0.5}}),
     **({"SDXL, FreeU": ("sdxl", FREEU), "SDXL, ControlNet": ("sdxl", {"control": 2.0})} if FORGE else {}),
 }
 FLAGS = ["--unet-in-bf16", "--unet-in-fp8-e4m3fn"] if FORGE else []
@@ -31,26 +31,27 @@ COMPARED = [
 KEPT = ("hooks", "own_forwards", "frozen", "inference", "callbacks", "jobs")
 
 
-def asked(webui, what, checkpoint, control=0.0, **more):
+def asked(webui, what, checkpoint, control=0.0, options=None, **more):
     """A job of which the probe looks at the first model call; the one after it is as if nothing had happened."""
     if not webui.has(checkpoint):
         pytest.skip(f"the host has no {checkpoint}")
     webui.load(checkpoint)
     small = {"steps": 2, "width": 128, "height": 128, **more}
-    try:
-        webui.probe("ask", control=control)
-        plain, before = webui.make(**small), webui.probe()
-        webui.probe("ask", what=what, control=control)
-        webui.make(**small)
-        found, after = webui.probe("found"), webui.probe()
-        webui.probe("ask", control=control)
-        assert webui.make(**small) == plain
-        assert {name: after[name] for name in KEPT} == {name: before[name] for name in KEPT}
-        if control:
+    with webui.options(options or {}):
+        try:
+            webui.probe("ask", control=control)
+            plain, before = webui.make(**small), webui.probe()
+            webui.probe("ask", what=what, control=control)
+            webui.make(**small)
+            found, after = webui.probe("found"), webui.probe()
+            webui.probe("ask", control=control)
+            assert webui.make(**small) == plain
+            assert {name: after[name] for name in KEPT} == {name: before[name] for name in KEPT}
+            if control:
+                webui.probe("ask")
+                assert webui.make(**small) != plain, "the control did nothing"
+        finally:
             webui.probe("ask")
-            assert webui.make(**small) != plain, "the control did nothing"
-    finally:
-        webui.probe("ask")
     return found
 
 
