@@ -10,7 +10,7 @@ import pytest
 def servers(tmp_path_factory):
     """Starts real WebUIs with flags of their own, one at a time, for tests marked ``webui``."""
     if not os.environ.get("WEBUI_DIR"):
-        pytest.skip("needs a WebUI: set WEBUI_DIR (see tests/hosts/webui/server.py)")
+        pytest.skip("needs a WebUI: set WEBUI_DIR (see tests/hosts/running.py)")
     from tests.hosts.webui.server import Server
 
     running: dict[tuple[str, bool], Server] = {}

@@ -90,11 +90,10 @@ def script(host):
 @pytest.fixture(scope="session")
 def webui(tmp_path_factory):
     """A real WebUI with the extension, for tests marked ``webui``."""
-    folder = os.environ.get("WEBUI_DIR")
-    if not folder:
-        pytest.skip("needs a WebUI: set WEBUI_DIR")
+    if not os.environ.get("WEBUI_DIR"):
+        pytest.skip("needs a WebUI: set WEBUI_DIR (see tests/hosts/running.py)")
     from running import WebUI
 
-    found = WebUI(Path(folder), tmp_path_factory.mktemp("webui"))
+    found = WebUI(tmp_path_factory.mktemp("webui"))
     yield found
     found.stop()

@@ -1,4 +1,4 @@
-"""The page of a real WebUI in headless Chromium: WEBUI_DIR (see running.py), Playwright, and a Chromium in the PATH.
+"""The page of a real WebUI in headless Chromium: WEBUI_DIR (see tests/hosts/running.py), Playwright, Chromium.
 
 ``TOME_SCREENSHOTS`` names a folder for pictures of what was seen.
 """

@@ -1,4 +1,4 @@
-"""The API of a real WebUI: start it with WEBUI_DIR (see running.py)."""
+"""The API of a real WebUI: start it with WEBUI_DIR (see tests/hosts/running.py)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from running import ROOT, request
+from running import request
 
+from tests.hosts.running import ROOT
 from tome_ext.hosts.webui.options import Options, arguments
 from tome_ext.settings import preset
 
@@ -18,14 +19,16 @@ NASTY = 'cat: "red, shiny", tall; dog + 1.2*"512x512" - blue\ncat#2: -'
 
 
 def parameters(webui, image):
-    status, answer = webui.ask("/sdapi/v1/png-info", {"image": image})
+    status, answer = webui.status("/sdapi/v1/png-info", {"image": image})
     assert status == 200
     return answer["parameters"]
 
 
 def need_the_infotext_parameter(webui):
     """On a host with pydantic 2 every request with ``infotext`` may fail in the host itself, also one without ToMe."""
-    status, answer = webui.ask("/sdapi/v1/txt2img", request(infotext="a cat\nSteps: 2, Sampler: Euler, CFG scale: 7"))
+    status, answer = webui.status(
+        "/sdapi/v1/txt2img", request(infotext="a cat\nSteps: 2, Sampler: Euler, CFG scale: 7")
+    )
     if status == 500 and "isinstance() argument 2 cannot be a parameterized generic" in answer:
         pytest.skip("this host's API cannot read any infotext")
 
@@ -38,7 +41,7 @@ def axis(webui, label):
 def grid(webui, x, values):
     none = [0, "", []]
     args = [axis(webui, x), values, [], *none, *none, True, True, False, False, False, False, False, 0, True]
-    return webui.ask("/sdapi/v1/txt2img", request([True], script_name="X/Y/Z plot", script_args=args))
+    return webui.status("/sdapi/v1/txt2img", request([True], script_name="X/Y/Z plot", script_args=args))
 
 
 def test_script_info_shows_every_argument_with_label_range_and_default_in_both_tabs(webui):
@@ -80,7 +83,7 @@ def test_a_preset_s_name_and_values_by_name_are_taken(webui, tab):
 )
 @pytest.mark.parametrize("tab", ["txt2img", "img2img"])
 def test_a_wrong_argument_is_answered_with_422_its_name_and_its_range(webui, tab, args, says):
-    status, answer = webui.ask(f"/sdapi/v1/{tab}", request(args, init_images=["x"]))
+    status, answer = webui.status(f"/sdapi/v1/{tab}", request(args, init_images=["x"]))
     assert status == 422
     assert says in json.loads(answer)["detail"]
 
@@ -113,12 +116,12 @@ def test_an_infotext_without_tome_switches_it_off(webui):
 
 
 def test_groups_and_settings_are_answered(webui):
-    status, answer = webui.ask("/tome/v1/groups", {"prompts": ["a red cat AND a blue dog"], "parser": "builtin"})
+    status, answer = webui.status("/tome/v1/groups", {"prompts": ["a red cat AND a blue dog"], "parser": "builtin"})
     assert status == 200
     assert [text["clean"] for text in answer["prompts"][0]["texts"]] == ["a cat", "a dog"]
-    status, answer = webui.ask("/tome/v1/groups", {"prompts": "a cat"})
+    status, answer = webui.status("/tome/v1/groups", {"prompts": "a cat"})
     assert (status, json.loads(answer)["detail"]) == (422, "prompts must be a list of texts")
-    assert webui.ask("/tome/v1/settings")[1]["arguments"][:2] == ["enabled", "preset"]
+    assert webui.status("/tome/v1/settings")[1]["arguments"][:2] == ["enabled", "preset"]
 
 
 def test_a_grid_has_its_values_in_its_cells(webui):
