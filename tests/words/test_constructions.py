@@ -34,6 +34,27 @@ CASES = {
     "a red car and truck": "car: red; truck: +red",
     "a black and white dog and cat": "dog: black white; cat: +black +white",
     "a red car and a truck": "car: red",
+    # who wears what, people and things
+    "a dog wearing a hat": "dog: wearing hat",
+    "a cat wearing sunglasses": "cat: wearing sunglasses",
+    "the woman wearing a red dress and a man wearing a blue suit": "woman: wearing red dress; man: wearing blue suit",
+    "a robot holding a sword and a knight carrying a green shield": (
+        "robot: holding sword; knight: carrying green shield"
+    ),
+    "a star wearing boots on the beach": "star: wearing boots",
+    "a photo of a circle wearing sunglasses": "circle: wearing sunglasses",
+    "a striped circle and a smiling hexagon": "circle: striped; hexagon: smiling",
+    "a moon wearing boots and a heart that is wearing a hat": "moon: wearing boots; heart: wearing hat",
+    "a moon with a hat and a heart with boots": "moon: with hat; heart: with boots",
+    "a cat wearing a hat, a ring wearing a crown and a dog": "cat: wearing hat; ring: wearing crown",
+    "a heart wearing a crown and sunglasses and a star wearing boots": (
+        "heart: wearing crown sunglasses; star: wearing boots"
+    ),
+    "a circle wearing a hat beside a cat wearing sunglasses": "circle: wearing hat; cat: wearing sunglasses",
+    "a dog and a vase holding flowers": "vase: holding flowers",
+    "a man with a hat and a coat holding a sword": "man: with hat coat holding sword",
+    "a woman at a table and a lamp, holding a cup": "woman: holding cup",
+    "an idea wearing a crown": "idea: wearing crown",
     # finite verbs are no nouns
     "The wooden chair creaks as the fabric cushion shifts.": "chair: wooden; cushion: fabric",
     "The plastic cup and metallic straw rest on the wooden coaster.": "cup: plastic; straw: metallic; coaster: wooden",
@@ -50,6 +71,7 @@ CASES = {
     "girl with red hair, blue dress, standing near a yellow car": "girl: with red hair; dress: blue; car: yellow",
     # pictures and their makers
     "portrait of a tall woman, by Greg Rutkowski, trending on artstation": "woman: tall",
+    "a green square, in a simple flat style": "square: green",
     "a red barn surrounded by yellow flowers": "barn: red; flowers: yellow",
     "a black and white photo of a red fox in the style of Old Masters": "fox: red",
     "a triangular clock and a square picture": "clock: triangular; picture: square",

@@ -79,6 +79,39 @@ def test_case_and_emphasis_do_not_matter():
     assert [(g.noun.text, g.related[0].text) for g in reading.groups] == [("CAT", "Red")]
 
 
+HAT = "a dog with a red hat and a cat"
+
+
+@pytest.mark.parametrize(
+    ("text", "manual", "clean", "phrase"),
+    [
+        (HAT, "dog + hat", "a dog and a cat", "a dog with a red hat"),
+        (HAT, "dog: hat", "a dog and a cat", "a dog with a red hat"),
+        (HAT, "dog: with red hat", "a dog and a cat", "a dog with a red hat"),
+        (HAT, "dog - hat", "a dog and a cat", "a dog"),
+        (HAT, "dog: red", "a dog with a hat and a cat", "a dog red"),
+        (HAT, "hat: red", "a dog with a hat and a cat", "a red hat"),
+        ("a dog with a (red:1.2) top hat", "dog + hat", "a dog", "a dog with a red top hat"),
+        ("a dog with a hat that is red", "dog + hat", "a dog", "a dog with a hat that is red"),
+        ("a man dressed in a long, black coat", "man + coat", "a man", "a man dressed in a long, black coat"),
+        ("a dog that is wearing a big hat", "dog + hat", "a dog", "a dog that is wearing a big hat"),
+        ("a big dog next to a red ball", "dog + ball", "a big dog", "a dog next to a red ball"),
+        ("a photo of a red hat on a dog", "dog + hat", "a photo of a dog", "a red hat on a dog"),
+        ("the dog's red hat and a cat", "dog + hat", "the dog and a cat", "the dog's red hat"),
+        ("1girl, blue dress, outdoors", "1girl + dress", "1girl, outdoors", "1girl blue dress"),
+        ("a cat, a dog and a red hat", "cat + hat", "a cat, a dog", "a cat and a red hat"),
+        # what is not named stays
+        ("a dog with a red hat and scarf", "dog + hat", "a dog with scarf", "a dog with a red hat"),
+        ("a dog with a scarf and a red hat", "dog + hat", "a dog with a scarf", "a dog with a red hat"),
+        ("a dog with a scarf and a red hat", "dog + hat + scarf", "a dog", "a dog with a scarf and a red hat"),
+        ("a cat and a dog with a red hat", "cat + hat", "a cat and a dog", "a cat with a red hat"),
+    ],
+)
+def test_a_word_that_goes_takes_its_phrase_along(text, manual, clean, phrase):
+    reading = read(manual, text)
+    assert (reading.clean, [g.phrase for g in reading.groups], reading.warnings) == (clean, [phrase], ())
+
+
 @pytest.mark.parametrize(
     ("manual", "position", "expected"),
     [

@@ -7,8 +7,9 @@ The result is a plain text, one line per class of words: ``CODE<TAB>word word ..
 part-of-speech letters with a frequency digit (``n5v2`` = mostly a noun, sometimes a verb; digits are
 log2 of the count in WordNet's tagged texts), then ``:`` and the flags of the noun:
 ``p`` person or animal, ``w`` can be worn, ``b`` body part or part of a thing, ``l`` place, ``m`` material,
-``v`` vehicle or piece of furniture, ``t`` a thing of any kind; a noun without a flag cannot be seen. Special codes
-hold irregular nouns and verbs (``=n``, ``=v``: ``form>lemma``) and fixed phrases (``+`` ``teddy_bear``).
+``v`` vehicle or piece of furniture, ``t`` a thing of any kind, geometric figures among them; a noun without a flag
+cannot be seen. Special codes hold irregular nouns and verbs (``=n``, ``=v``: ``form>lemma``) and fixed phrases (``+``
+``teddy_bear``).
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ ROOTS = {
         ("vegetation", 1),
     ],
     "v": [("vehicle", 1), ("furniture", 1), ("white_goods", 1)],
+    "t": [("plane_figure", 1), ("solid", 3), ("round_shape", 1)],
 }
 NOT_PLACES = [
     ("bench", 1),
@@ -194,7 +196,7 @@ def flags(wn: WordNet, word: str, roots: dict[str, set[str]]) -> str:
             out.add("m")
         if name == "noun.body" or up & roots["b"] or (k == 0 and s in wn.is_part and name == "noun.artifact"):
             out.add("b")
-        if name in THINGS:
+        if name in THINGS or (k == 0 and up & roots["t"]):
             out.add("t")
     return "".join(sorted(out))
 

@@ -29,6 +29,7 @@ class _Attacher:
         self.items = items
         self.found: list[Mention] = []
         self.heads: list[str] = []
+        self.taken: set[str] = set()  # the verbs that have a subject ("wearing")
 
     def kind(self, at: int) -> str:
         return self.items[at].kind if at < len(self.items) else "hard"
@@ -118,10 +119,22 @@ class _Attacher:
         return done
 
     def _holds(self, head: str, relative: bool, at: int) -> bool:
-        """A person or an animal; a thing only where nobody else is there to wear it ("a vase wearing a hat")."""
+        """A person or an animal; a thing where nobody else is there to wear it ("a vase wearing a hat"), or beside
+        them ("a dog and a vase holding flowers", "a cat wearing a hat and a vase wearing a scarf")."""
         if relative or lexicon.animate(head):
             return True
-        return self.items[at].low.endswith("ing") and not any(lexicon.animate(h) for h in self.heads)
+        verb, own = self.items[at], self.items[at - 1]
+        if not verb.low.endswith("ing") or not any(lexicon.animate(h) for h in self.heads):
+            return verb.low.endswith("ing")
+        joint = at - 2
+        while self.kind(joint) in ("and", "comma"):
+            joint -= 1
+        if own.mention is None or not own.mention.kept or joint == at - 2:
+            return False
+        if _stem(verb) in self.taken:
+            return True
+        thing = not (lexicon.wearable(head) or lexicon.part(head) or lexicon.place(head))
+        return thing and self.kind(joint) == "np" and lexicon.animate(self.items[joint].low)
 
     def _adjectives(self, subject: Mention, first: int, verb: int, at: int) -> int:
         adj = self.items[at].mention
@@ -178,6 +191,7 @@ class _Attacher:
             return first
         subject.dropped += self._span(first, link)
         subject.related += self._span(link, link + 1)
+        self.taken.add(_stem(self.items[link]))
         last = item
         subject.absorb(item.mention)
         at += 1
@@ -188,6 +202,8 @@ class _Attacher:
                 end += 1
             after = self.items[end] if end > at and end < len(self.items) else None
             if after is None or after.mention is None or not self._continues(head, last, after, end, how):
+                return at
+            if self._has_its_own(head, self.items[link], last, end):
                 return at
             subject.dropped += self._span(at, end)
             subject.absorb(after.mention)
@@ -231,6 +247,21 @@ class _Attacher:
             return False
         return not after.mention.kept and self.items[at - 1].kind == "and"
 
+    def _has_its_own(self, head: str, link: Item, last: Item, at: int) -> bool:
+        """Whether what follows "and" has sub-objects of its own ("a moon wearing boots and a heart wearing a hat").
+
+        In "a man with a hat and a coat holding a sword" the man holds it: the verb is another one.
+        """
+        then = at + 1
+        while self.kind(then) in ("rel", "cop"):
+            then += 1
+        if self.kind(then) in ("hold", "dressed"):
+            return not lexicon.animate(head) or _stem(self.items[then]) == _stem(link)
+        if self.kind(then) != "with" or link.kind != "with" or lexicon.animate(head):
+            return False
+        worn = self.items[then + 1].low if self.kind(then + 1) == "np" else ""
+        return bool(worn) and lexicon.wearable(last.low) and lexicon.wearable(worn)
+
     def _share(self, at: int, then: int) -> int:
         """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
         first = self.items[at].mention
@@ -246,3 +277,8 @@ class _Attacher:
         if bare and ends and sure and can_share(second.low):
             second.mention.shared = list(first.related)
         return then
+
+
+def _stem(verb: Item) -> str:
+    """The same for "wearing" and "wears"."""
+    return verb.low[:4]

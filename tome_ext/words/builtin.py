@@ -57,13 +57,18 @@ def why_not(words: list[Word], mention: Mention) -> str:
     follows_of = mention.noun[-1] + 1 < len(words) and words[mention.noun[-1] + 1].low == "of"
     if head in vocab.MEDIA and (follows_of or not (described and determined)):
         return _NOT_A_THING
-    if head in vocab.PICTURE_WORDS and not (described and determined):
+    if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and not (described and determined)):
         return _NOT_A_THING
     if not determined and all(w in vocab.QUALITY_ATTRIBUTES for w in own):
         return _NOT_A_THING
-    if not described and not lexicon.visible(head):
+    if not described and not lexicon.visible(head) and not _does_something(words, mention):
         return _NOT_A_THING
     linked = any(i > mention.noun[-1] for i in mention.related)
     if not described and not linked and lexicon.place(head) and not lexicon.wearable(head):
         return _SCENERY
     return ""
+
+
+def _does_something(words: list[Word], mention: Mention) -> bool:
+    """What wears or holds something is in the picture, whatever the dictionary says of its noun."""
+    return any(i > mention.noun[-1] and words[i].low in vocab.HOLDING | vocab.DRESSED for i in mention.related)

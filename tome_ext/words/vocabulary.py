@@ -91,6 +91,11 @@ PICTURE_WORDS = _words(
     " rating error limbs fingers digits hands definition trending vfx cgi illumination reflections particles"
     " visuals elements scenery design beauty viewer stage background solo style by framing full"
 )
+# Of these, the ones that are no things even when described: "in a simple flat style".
+MANNERS = _words(
+    "style aesthetic aesthetics mood atmosphere tone tones theme vibe perspective composition quality resolution"
+    " contrast color colors colour colours"
+)
 # Attributes of the picture, not of a thing in it.
 QUALITY_ATTRIBUTES = _words(
     "best good high highest ultra hyper hyperrealistic hyperdetailed realistic photorealistic photo-realistic"
