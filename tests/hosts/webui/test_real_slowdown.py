@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.webui, pytest.mark.slow]
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -16,7 +16,7 @@ ROUNDS = 5
 def test_the_slowdown_is_the_counted_one(webui, checkpoint, batch):
     """Wants a machine with nothing else to do. Both kinds of job in turn; medians of the ratios."""
     webui.load(checkpoint)
-    size = {"batch_size": batch, "steps": 20, "width": 512, "height": 512}
+    size = {"batch_size": batch, "steps": 15, "width": 384, "height": 384}
 
     def clock(tome, count=False):
         webui.probe("clock", count=count)
