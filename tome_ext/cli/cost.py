@@ -50,7 +50,8 @@ def add_cost_command(subparsers: argparse._SubParsersAction[Any]) -> None:
         const=5,
         metavar="ROUNDS",
         help="measure the wall time of the presets, and of the same work in the authors' order of passes: on the CPU "
-        "with SDXL's UNet at an eighth of its width, on a GPU with the whole one in float16",
+        "with SDXL's UNet at an eighth of its width (at 256x256 where --size is not given), on a GPU with the whole "
+        "one in float16",
     )
     other.add_argument(
         "--write-docs", action="store_true", help="write the tables and the plot of docs/, in a clone; takes minutes"
@@ -62,16 +63,16 @@ def add_cost_command(subparsers: argparse._SubParsersAction[Any]) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.write_docs:
         return _write_docs()
+    size = parse_size(arguments.size) if arguments.size else None
+    if size and (any(side % 64 for side in size) or max(size) > 4096):
+        raise CommandError(f"size = {arguments.size!r}: must be multiples of 64, at most 4096")
     if arguments.time is not None:
-        return _time(arguments.time)
+        return _time(arguments.time, size)
     settings = settings_from(arguments)
     for name, most in (("steps", 1000), ("objects", 30), ("batch", 64)):
         value = getattr(arguments, name)
         if not 1 <= value <= most:
             raise CommandError(f"{name} = {value}: must be a whole number from 1 to {most}")
-    size = parse_size(arguments.size) if arguments.size else None
-    if size and (any(side % 64 for side in size) or max(size) > 4096):
-        raise CommandError(f"size = {arguments.size!r}: must be multiples of 64, at most 4096")
     try:
         from tome_ext.cost import Run, architecture, count
     except ImportError as error:
@@ -121,9 +122,11 @@ def _write_docs() -> int:
     return 0
 
 
-def _time(rounds: int) -> int:
+def _time(rounds: int, size: tuple[int, int] | None) -> int:
     if rounds < 1:
         raise CommandError(f"time = {rounds}: must be at least 1 round")
+    if size and size[0] != size[1]:
+        raise CommandError(f"size = {size[0]}x{size[1]}: --time takes squares")
     import torch
 
     from tome_ext.cost.timing import full_unet, measure, small_unet
@@ -132,6 +135,7 @@ def _time(rounds: int) -> int:
         unet, side, name = full_unet("cuda"), 128, torch.cuda.get_device_name()
     else:
         unet, side, name = small_unet(), 32, f"CPU, {torch.get_num_threads()} thread(s)"
+    side = size[0] // 8 if size else side
     say(f"{name}; torch {torch.__version__}; latent {side}x{side}, two objects, 30 steps, {rounds} round(s)")
     for timing in measure(unet, side, rounds=rounds, say=say):
         peak = "" if timing.peak is None else f", {timing.peak:.2f} GiB beside the weights"
