@@ -3,7 +3,8 @@
 ``WEBUI_DIR`` is the WebUI's folder. ``WEBUI_COMMAND`` may say how it is started, with ``{port}`` and ``{data}`` in it;
 the default is its own Python with launch.py. ``WEBUI_CHECKPOINTS`` may name other checkpoints than those of
 ``CHECKPOINTS``, as JSON; a test whose checkpoint is missing is skipped. Small models are enough. ``WEBUI_REQUEST`` may
-change the usual request, as JSON. Which host it is, is seen from its folder (:data:`HOST`).
+change the usual request, as JSON. Which host it is, is seen from its folder (:data:`HOST`). ``WEBUI_COMPANIONS`` may
+name a folder with other extensions, each in a folder of its own name (see docs/COMPANIONS.md).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +76,17 @@ class Images:
 
 
 class Server:
-    """A running WebUI with the probe, and with or without the extension."""
+    """A running WebUI with the probe, with or without the extension, and with ``companions`` beside it."""
 
-    def __init__(self, data: Path, flags: str = "", *, extension: bool = True) -> None:
+    def __init__(self, data: Path, flags: str = "", *, extension: bool = True, companions: Sequence[str] = ()) -> None:
         self.data = data
         extensions = data / "extensions"
         extensions.mkdir(parents=True)
         (extensions / "tome-probe").symlink_to(PROBE)
         if extension:
             (extensions / "sd-webui-tome").symlink_to(os.environ.get("WEBUI_EXTENSION", ROOT))
+        for name in companions:
+            (extensions / name).symlink_to(Path(os.environ["WEBUI_COMPANIONS"], name).resolve())
         (data / "styles.csv").write_text('name,prompt,negative_prompt\ncage,"{prompt} and a green bird",\n')
         self.log = data / "webui.log"
         for attempt in range(_ATTEMPTS):
