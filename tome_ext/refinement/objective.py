@@ -89,11 +89,20 @@ def binding_losses(step: Step, composites: Tensor, tokens: Tokens, target: Targe
 def attention(
     step: Step, context: Tensor, latents: Tensor, images: Sequence[int], layers: Mapping[str, nn.Module]
 ) -> Tensor:
-    """The images' attention over their text [images, pixels, T], from a pass that ends after the last layer."""
+    """The images' attention over their text [images, pixels, T], from a pass that ends after the last layer.
+
+    Raises RuntimeError where the layers do not see the whole text.
+    """
     rows = list(images)
     with AttentionRecorder(layers, stop=True) as recorder:
         recorder.run(lambda: step.predict(latents[rows], context[rows], rows))
-    return recorder.probabilities()
+    found = recorder.probabilities()
+    if found.shape[-1] != context.shape[1]:
+        # Regional Prompter
+        raise RuntimeError(
+            f"the layers see {found.shape[-1]} of {context.shape[1]} tokens: another extension divides the text"
+        )
+    return found
 
 
 def with_variable(tokens: Tokens, variable: Tensor, settings: Settings) -> Tokens:

@@ -13,15 +13,15 @@ def servers(tmp_path_factory):
         pytest.skip("needs a WebUI: set WEBUI_DIR (see tests/hosts/running.py)")
     from tests.hosts.webui.server import Server
 
-    running: dict[tuple[str, bool], Server] = {}
+    running: dict[tuple[str, bool, tuple[str, ...]], Server] = {}
 
-    def server(flags: str = "", *, extension: bool = True) -> Server:
-        key = (flags, extension)
+    def server(flags: str = "", *, extension: bool = True, companions: tuple[str, ...] = ()) -> Server:
+        key = (flags, extension, companions)
         if key not in running:
             for one in [*running]:
                 running.pop(one).stop()
             data: Path = tmp_path_factory.mktemp("webui")
-            running[key] = Server(data / "data", flags, extension=extension)
+            running[key] = Server(data / "data", flags, extension=extension, companions=companions)
         return running[key]
 
     yield server

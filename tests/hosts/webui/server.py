@@ -2,6 +2,7 @@
 
 ``WEBUI_CHECKPOINTS`` may name other checkpoints than those of ``CHECKPOINTS``, as JSON; a test whose checkpoint is
 missing is skipped. Small models are enough. ``WEBUI_REQUEST`` may change the usual request, as JSON.
+``WEBUI_COMPANIONS`` may name a folder with other extensions, each in a folder of its own name (docs/COMPANIONS.md).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,13 @@ class Images:
 
 
 class Server(RunningWebUI):
-    """A running WebUI with the probe, and with or without the extension."""
+    """A running WebUI with the probe, with or without the extension, and with ``companions`` beside it."""
 
-    def __init__(self, data: Path, flags: str = "", *, extension: bool = True) -> None:
+    def __init__(self, data: Path, flags: str = "", *, extension: bool = True, companions: Sequence[str] = ()) -> None:
         data.mkdir(parents=True)
         (data / "styles.csv").write_text('name,prompt,negative_prompt\ncage,"{prompt} and a green bird",\n')
-        super().__init__(data, {"tome-probe": PROBE, **(EXTENSION if extension else {})}, flags)
+        beside = {name: Path(os.environ["WEBUI_COMPANIONS"], name).resolve() for name in companions}
+        super().__init__(data, {"tome-probe": PROBE, **(EXTENSION if extension else {}), **beside}, flags)
         models = self.ask("/sdapi/v1/sd-models")
         self.samplers = {sampler["name"] for sampler in self.ask("/sdapi/v1/samplers")}
         self.known_options = self.ask("/sdapi/v1/options")

@@ -388,6 +388,30 @@ def test_what_lets_no_gradient_through_is_merged_only(host, monkeypatch, module,
     assert said in run.comments[0]
 
 
+def test_regional_prompter_meets_no_pass_but_the_hosts(host):
+    merged = host.run(Processing([PROMPT], steps=6), Options(gentle(iterations=0, binding_iterations=0))).latent
+    scope = {"calls": []}
+    source = "def wrap(given):\n    return lambda x, context=None: calls.append(1) or given(x, context)"
+    exec(compile(source, "extensions/sd-webui-regional-prompter/scripts/attention.py", "exec"), scope)
+    layer = host.model.model.diffusion_model.middle_block[1].transformer_blocks[0].attn2
+    layer.forward = scope["wrap"](layer.forward)
+    made = host.run(Processing([PROMPT], steps=6), Options(show_maps=True))
+    why = "Regional Prompter gives each region a text of its own"
+    assert made.comments == [f"ToMe: tokens are merged but not refined: {why}", f"ToMe: no attention maps: {why}"]
+    assert torch.equal(made.latent, merged)
+    assert len(scope["calls"]) == 2 * 6  # it counts them to tell positive from negative texts
+
+
+def test_layers_that_see_a_part_of_the_text_end_refinement(host):
+    for one in host.model.modules():
+        if type(one).__name__ == "CrossAttention":
+            own = one.forward
+            one.forward = lambda x, context=None, own=own: own(x, None if context is None else context[:, -77:])
+    made = host.run(Processing(["best quality, " * 40 + PROMPT]), Options())
+    assert len(made.comments) == 1
+    assert "another extension divides the text" in made.comments[0]
+
+
 def test_a_model_without_cross_attention_makes_its_plain_image(host):
     unet = host.model.model.diffusion_model
     plain = host.run(Processing([PROMPT])).latent
@@ -541,3 +565,63 @@ def raising(error):
         raise error
 
     return broken
+
+
+def marked(cond, sign):
+    """As ControlNet does when sampling begins: each text's tokens, behind a vector that says what it is."""
+
+    def mark(tokens):
+        if (tokens[0].abs() == 1024).all():  # images with the same text share it
+            return tokens
+        return torch.cat([torch.full_like(tokens[:1], 1024.0 * sign), tokens])
+
+    for entry in (entry for own in cond.batch for part in own for entry in part.schedules):
+        made = entry.cond
+        entry.cond = {**made, "crossattn": mark(made["crossattn"])} if isinstance(made, dict) else mark(made)
+    return cond
+
+
+def control(unet):
+    """ControlNet's forward pass, in a module of its own: it takes the marks off, and the encoder gets no gradient."""
+    source = """
+def forward(x, context):
+    context = context[:, 1:] if (context[:, 0].abs() == 1024).all() else context
+    with th.no_grad():
+        h = unet.input_blocks[0][0](x)
+        emb, options = th.ones(len(x), h.shape[1], dtype=h.dtype), {}
+        for resnet, transformer in (unet.input_blocks[1], unet.middle_block):
+            h = transformer(resnet(h, emb), context, options)
+    for resnet, transformer in unet.output_blocks:
+        h = transformer(resnet(h, emb), context, options)
+    return unet.out(h)
+"""
+    scope = {"th": torch, "unet": unet}
+    exec(source, scope)
+    unet.forward = scope["forward"]
+    return scope
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        preset("fast"),
+        gentle(resolution=1.0),
+        gentle(resolution=1.0, phrase_latent="own"),
+        gentle(resolution=1.0, latent_step=0.5),
+    ],
+    ids=["merged", "refined", "own trajectory", "latent step"],
+)
+@pytest.mark.parametrize("timesteps", [False, True])
+def test_an_idle_controlnet_changes_nothing(host, settings, timesteps):
+    """Token positions are those of the text, and no part of the gradient is lost."""
+    prompts = [PROMPT, "best quality, " * 40 + PROMPT]
+    expected = host.run(Processing(prompts), Options(settings), timesteps=timesteps)
+    p = Processing(prompts)
+    cond, uncond = host.condition(p)
+    scope = control(host.model.model.diffusion_model)
+    both = marked(cond, 1), marked(uncond, -1)
+    made = host.run(p, Options(settings), cond=both, timesteps=timesteps)
+    assert made.comments == expected.comments == []
+    torch.testing.assert_close(made.latent, expected.latent, atol=1e-3, rtol=1e-3)
+    assert all((text[:, 0] == 1024).all() for text in made.texts())
+    assert scope["th"] is torch

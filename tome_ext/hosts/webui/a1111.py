@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from modules import devices, errors, sd_samplers_common, sd_unet, shared
 from torch import Tensor, nn
 
 from tome_ext.hosts.webui.a1111_text import A1111TextEncoder, schedules, tokens_of
+from tome_ext.hosts.webui.controlnet import differentiable, marks
 from tome_ext.hosts.webui.protocol import AFTER, Call, Schedule
 from tome_ext.refinement import Step
 from tome_ext.unet import cross_attention_layers
@@ -50,13 +52,17 @@ class A1111:
             return "the weights are stored in fp8"
         return ""
 
+    def closed(self) -> str:
+        """Extensions that a pass of our own would put out of step."""
+        return "Regional Prompter gives each region a text of its own" if _divided(self.unet()) else ""
+
     def ours(self) -> AbstractContextManager[object]:
         """Sampling is done under no_grad, not inference_mode: tensors are ordinary anyway."""
         return _hypertile_undisturbed()
 
     def gradient(self) -> AbstractContextManager[object]:
-        """Nothing: weights are ordinary tensors."""
-        return contextlib.nullcontext()
+        """Weights are ordinary tensors; only ControlNet stands in the way."""
+        return differentiable(self.unet())
 
     def release(self) -> None:
         """Empty the allocator's cache."""
@@ -84,7 +90,14 @@ class SigmaCall:
     @property
     def context(self) -> Tensor:
         """The text conditioning [rows, T, D]."""
-        return tokens_of(self._params.text_cond)
+        given = tokens_of(self._params.text_cond)
+        return given[:, marks(given) :]
+
+    @property
+    def _mark(self) -> Tensor:
+        """What ControlNet puts before the tokens [rows, 1 or 0, D]."""
+        given = tokens_of(self._params.text_cond)
+        return given[:, : marks(given)]
 
     @property
     def vector(self) -> Tensor | None:
@@ -95,7 +108,7 @@ class SigmaCall:
     def step(self, row: int, image: int, vector: Tensor | None) -> Step:
         """The call for one row; see :class:`Call`."""
         params = self._params
-        null, extra = params.text_uncond, params.denoiser.sampler.sampler_extra_args
+        null, extra = tokens_of(params.text_uncond), params.denoiser.sampler.sampler_extra_args
         unet = shared.sd_model.model.diffusion_model
 
         def predict(latents: Tensor, context: Tensor, images: Sequence[int]) -> Tensor:
@@ -112,7 +125,7 @@ class SigmaCall:
             index=self.index,
             total=self.total,
             sigma=self._level(row),
-            null=tokens_of(null)[image : image + 1],
+            null=null[image : image + 1, marks(null) :],
             guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
             resizable=_resizable(params.image_cond, unet),
         )
@@ -123,6 +136,7 @@ class SigmaCall:
         """Put other text and latents into the call; ``DictWithShape`` stays what it is."""
         params = self._params
         text = params.text_cond
+        context = torch.cat([self._mark, context], 1)
         if isinstance(text, dict):
             text["crossattn"] = context
             if vector is not None:
@@ -147,7 +161,8 @@ class SigmaCall:
         setattr(self._params.denoiser.inner_model, AFTER, undo)
 
     def _condition(self, rows: list[int], context: Tensor, vector: Tensor | None) -> dict[str, Any]:
-        """What the host's model wrapper takes beside the latents."""
+        """What the host's model wrapper takes beside the latents; for ControlNet every text is a positive one."""
+        context = torch.cat([self._mark[rows], context], 1)
         image = self._params.image_cond[rows]
         if isinstance(self._params.text_cond, dict):
             assert vector is not None
@@ -194,6 +209,16 @@ class TimestepCall(SigmaCall):
 
     def _unscaled(self, latents: Tensor, row: int) -> Tensor:
         return latents
+
+
+def _divided(unet: nn.Module | None) -> bool:
+    """Whether Regional Prompter calls the layers that look at the text with a part of it at a time.
+
+    It tells positive from negative texts by counting the layers' calls.
+    """
+    layers = cross_attention_layers(unet).values() if unet is not None else ()
+    own = [getattr(vars(layer).get("forward"), "__code__", None) for layer in layers]
+    return any(code is not None and "regional-prompter" in code.co_filename for code in own)
 
 
 def _resizable(beside: Tensor, unet: Any) -> bool:

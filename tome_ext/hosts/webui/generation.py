@@ -55,6 +55,7 @@ class Job:
         self._pass: SamplingPass | None = None
         self._second = False
         self._failed = False
+        self._closed = ""
         self._maps: dict[int, list[HeatMap]] = {}
         self._said: list[str] = []
 
@@ -99,7 +100,8 @@ class Job:
             self._say(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
             return
         refine = settings.refines and not (self._second and self._options.hires == "merge")
-        obstacle = self._host.obstacle() if refine else ""
+        self._closed = self._host.closed()
+        obstacle = self._closed or self._host.obstacle() if refine else ""
         try:
             with self._host.ours():
                 self._pass = SamplingPass(
@@ -113,6 +115,8 @@ class Job:
                 )
             if obstacle and self._pass.active:
                 self._say(p, f"tokens are merged but not refined: {obstacle}")
+            if self._closed and self._options.show_maps:
+                self._say(p, f"no attention maps: {self._closed}")
         except GroupSyntaxError as error:
             self._failed = True
             self._say(p, f"groups: {error}; the image is made without it")
@@ -121,7 +125,7 @@ class Job:
             self._fail(p, "the prompt could not be prepared; the image is made without it", error)
 
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
-        maps = self._options.show_maps and not (self._second and self._maps)
+        maps = self._options.show_maps and not self._closed and not (self._second and self._maps)
         try:
             with self._host.ours():
                 at.apply(call, maps=maps)

@@ -117,6 +117,10 @@ class Host(Protocol):
         """Why refinement cannot run with the host's present options; empty where it can."""
         ...
 
+    def closed(self) -> str:
+        """Why no pass of our own may go through the UNet, not even without gradient; empty where one may."""
+        ...
+
     def ours(self) -> AbstractContextManager[object]:
         """Where all our work during sampling is done: tensors made within are ordinary ones.
 
