@@ -4,8 +4,6 @@ import time
 
 from modules import script_callbacks, scripts, shared
 
-from tome_ext.cost.meter import Meter
-
 _asked = {"count": False}
 _found = {"seconds": [], "flops": []}
 
@@ -18,8 +16,11 @@ class Probe(scripts.Script):
         return scripts.AlwaysVisible
 
     def process_before_every_sampling(self, p, *args, **kwargs):
-        self.meter = Meter([shared.sd_model]) if _asked["count"] else None
-        if self.meter:
+        self.meter = None
+        if _asked["count"]:
+            from tome_ext.cost.meter import Meter  # a WebUI without the extension has the probe, too
+
+            self.meter = Meter([shared.sd_model])
             self.meter.__enter__()
         self.start = time.perf_counter()
 
