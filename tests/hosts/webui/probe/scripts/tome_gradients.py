@@ -51,10 +51,11 @@ class Control:
 
     def get_control(self, x, t, cond, count, *options):
         assert len(cond["c_crossattn"]) == len(x)
-        size = [-(-side // 4) for side in x.shape[-2:]]  # SDXL's middle block
+        size = [-(-side // 4) for side in x.shape[-2:]]  # SDXL's middle block, whatever its width
+        slope = torch.linspace(0, 1, size[1])
         # The text decides nothing, so that finite differences show the gradient that we mean to have.
         shift = self.weight * (1 + 0 * cond["c_crossattn"].float().mean())
-        return {"input": [], "middle": [shift.expand(len(x), 1280, *size) + 0.0], "output": []}
+        return {"input": [], "middle": [(shift * slope).expand(len(x), 1, *size) + 0.0], "output": []}
 
 
 def _denoise(params):
