@@ -63,12 +63,6 @@ def test_two_models_in_one_folder_are_refused(model, tmp_path, capsys):
     assert "another" in capsys.readouterr().err
 
 
-def test_without_trained_weights_the_command_says_so(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(shapes_file, "available", lambda: False)
-    assert main(["evidence", "benchmark", "--out", str(tmp_path)]) == 2
-    assert "EVIDENCE.md" in capsys.readouterr().err
-
-
 def test_export_wants_to_know_where_to(capsys):
     assert main(["evidence", "export"]) == 2
     assert "--webui" in capsys.readouterr().err

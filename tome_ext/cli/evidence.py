@@ -100,31 +100,8 @@ def _add_object_binding(commands: argparse._SubParsersAction[Any]) -> None:
 
 def open_model(arguments: argparse.Namespace) -> Any:
     """The pipeline that ``--model`` names; CommandError where there is none."""
-    from tome_ext.embedded.shapes_file import available, read_model, shapes_pipeline
-
     device = choose_device(arguments.device)
-    dtype = choose_dtype(arguments.dtype, device)
-    if arguments.model == "shapes":
-        if not available():
-            raise CommandError("this version has no trained weights: train them (docs/EVIDENCE.md), or use --model")
-        return _moved(shapes_pipeline(), device, dtype)
-    path = Path(arguments.model).expanduser()
-    if path.is_file() and _is_ours(path):
-        return _moved(read_model(path), device, dtype)
-    return open_pipeline(arguments.model, device, dtype)
-
-
-def _moved(pipe: Any, device: Any, dtype: Any) -> Any:
-    return pipe.to(device=device, dtype=dtype)
-
-
-def _is_ours(path: Path) -> bool:
-    if path.suffix != ".safetensors":
-        return False
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as file:
-        return "scaling" in (file.metadata() or {})
+    return open_pipeline(arguments.model, device, choose_dtype(arguments.dtype, device))
 
 
 def _experiment(arguments: argparse.Namespace) -> int:

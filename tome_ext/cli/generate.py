@@ -32,8 +32,8 @@ _DESCRIPTION = """\
 Make pictures with ToMe: words that belong together become one token, so that attributes stay with their object.
 
 Every PNG carries all settings in its metadata; --from-image repeats it, and flags beside it change single
-things. Give --model a Stable Diffusion 1.5, 2 or XL model; without it a small random network shows that
-everything runs."""
+things. Give --model a Stable Diffusion 1.5, 2 or XL model; without it a small one that comes along draws
+coloured shapes that wear hats."""
 
 _EXAMPLES = """\
 examples:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
 
 # Models that come with the project, by the names that --model and the metadata use.
-EMBEDDED = ("random-sdxl", "random-sd15")
-DEFAULT_MODEL = "random-sdxl"
+EMBEDDED = ("shapes", "random-sdxl", "random-sd15")
+DEFAULT_MODEL = "shapes"
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -57,7 +57,7 @@ def quiet_libraries() -> None:
 
 
 def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """The pipeline of ``model``: an embedded one, a diffusers folder, a hub id or a .safetensors checkpoint.
+    """The pipeline of ``model``: an embedded one, a file of its training, a folder, a hub id or a checkpoint.
 
     Returns a StableDiffusionXLPipeline or StableDiffusionPipeline on ``device``. Raises CommandError.
     """
@@ -67,6 +67,11 @@ def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     path = Path(model).expanduser()
     if not path.exists() and not _HUB_ID.fullmatch(model):
         raise CommandError(f"model {model!r}: there is no such file or folder, and it is not a hub id (OWNER/NAME)")
+    if path.is_file() and _is_shapes(path):
+        from tome_ext.embedded.shapes_file import read_model
+
+        shapes: Any = read_model(path)
+        return shapes.to(device=device, dtype=dtype)
     try:
         pipe = _checkpoint(path, dtype) if path.is_file() else _folder_or_hub(model, path, dtype)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -78,12 +83,17 @@ def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def _embedded(model: str) -> Any:
+    if model == "shapes":
+        from tome_ext.embedded.shapes_file import shapes_pipeline
+
+        say(
+            "This is the small model that comes with the project. It knows coloured shapes and what they wear "
+            "(docs/EVIDENCE.md); give --model a Stable Diffusion 1.5, 2 or XL model for everything else."
+        )
+        return shapes_pipeline()
     from tome_ext.embedded.random_model import random_pipeline, random_pipeline_sd15
 
-    say(
-        "No real model: this is a small network with random weights. It shows that everything runs; its "
-        "pictures are coloured noise. Give --model a Stable Diffusion 1.5, 2 or XL model for real ones."
-    )
+    say("This is a small network with random weights. It shows that everything runs; its pictures are coloured noise.")
     return {"random-sdxl": random_pipeline, "random-sd15": random_pipeline_sd15}[model]()
 
 
@@ -98,6 +108,16 @@ def _folder_or_hub(model: str, path: Path, dtype: torch.dtype) -> Any:
         except (OSError, ValueError):  # no half-precision files: the full ones are converted on loading
             pass
     return DiffusionPipeline.from_pretrained(str(path) if path.exists() else model, **options)
+
+
+def _is_shapes(path: Path) -> bool:
+    """Whether it is a file of the embedded model's training."""
+    if path.suffix != ".safetensors":
+        return False
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        return "scaling" in (file.metadata() or {})
 
 
 def _checkpoint(path: Path, dtype: torch.dtype) -> Any:

@@ -25,15 +25,8 @@ PARTS = ("vae", "text_encoder", "text_encoder_2", "unet")
 _TABLE = "embeddings.token_embedding.weight"
 
 
-def available() -> bool:
-    """Whether the trained weights are here: they are part of the repository once they are good enough."""
-    return resources.files("tome_ext.embedded").joinpath(FILE).is_file()
-
-
-def shapes_pipeline(path: Path | None = None) -> StableDiffusionXLPipeline:
-    """The trained model, from ``path`` or as it comes with the project; FileNotFoundError where there is none."""
-    if path is not None:
-        return read_model(path)
+def shapes_pipeline() -> StableDiffusionXLPipeline:
+    """The trained model as it comes with the project."""
     with resources.as_file(resources.files("tome_ext.embedded").joinpath(FILE)) as own:
         return read_model(own)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tome_ext.embedded import shapes_model
-from tome_ext.embedded.shapes_file import read_model, shapes_pipeline, write_model
+from tome_ext.embedded.shapes_file import read_model, write_model
 from tome_ext.evidence.captions import vocabulary
 from tome_ext.evidence.scenes import random_scene
 from tome_ext.evidence.training import autoencoder, checkpoints, diffusion
@@ -149,4 +149,4 @@ def test_the_models_file_is_small_and_gives_the_model_back(tmp_path):
     assert torch.equal(
         *(p.encode_prompt(f"a {word} circle", device=CPU)[0][0, 2] for p, word in ((back, "zebra"), (back, "window")))
     )
-    assert shapes_pipeline(path).unet.config.sample_size == 24
+    assert read_model(path).unet.config.sample_size == 24
