@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "layout",
     "ablation",
     "objects",
+    "shortcuts",
     "length",
     "weights",
     "encoders",

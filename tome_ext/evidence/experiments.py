@@ -55,6 +55,21 @@ def _windows() -> tuple[Arm, ...]:
     )
 
 
+def _shortcuts() -> tuple[Arm, ...]:
+    """`paper`, and each saving on its own; larger steps where there are fewer of them."""
+    full = preset("paper")
+    return (
+        Arm("paper", full),
+        Arm("2 iterations", full.replace(iterations=2)),
+        Arm("1 iteration", full.replace(iterations=1)),
+        Arm("1 normalised iteration", full.replace(iterations=1, descent="normalised", step_size=0.1)),
+        Arm("every other step", full.replace(every=2)),
+        Arm("half the size", full.replace(resolution=0.5)),
+        Arm("balanced", _BALANCED),
+        Arm("merging and ETS", _FAST),
+    )
+
+
 _PAIRS = _of("two colours, seen", "two colours, held out")
 _UNMERGED = _BALANCED.replace(ets=False)
 
@@ -105,6 +120,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         _of("one thing", "two colours, seen", "three colours, seen"),
     ),
     Experiment("length", "How does the prompt's length matter?", (PLAIN, FAST, BALANCED), lengths),
+    Experiment("shortcuts", "What does each saving of `balanced` cost in quality?", _shortcuts(), _PAIRS),
     Experiment("weights", "Which weights should nouns and attributes have in the sum?", (PLAIN, *weights()), _PAIRS),
     Experiment(
         "encoders",
