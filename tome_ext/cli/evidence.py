@@ -28,8 +28,8 @@ EXPERIMENTS = (
     "layout",
     "ablation",
     "objects",
-    "shortcuts",
     "length",
+    "shortcuts",
     "weights",
     "encoders",
 )
