@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tome_ext.environment import ROOT, SetupError, check_python, ensure_environment, explain, say
 
-DEMO_PROMPT = "a cat wearing sunglasses and a dog wearing a hat"
+DEMO_PROMPT = "a green moon and a blue square"
 
 
 def demo(python: Path, root: Path, extra: "list[str]") -> int:
     """Run the main job once, plain and with ToMe side by side; the exit status is the command's."""
     say(f"Making a picture: {DEMO_PROMPT}")
-    arguments = extra or [DEMO_PROMPT, "--compare", "--seed", "1"]
+    arguments = extra or [DEMO_PROMPT, "--compare", "--seed", "0"]
     return subprocess.run(
         [str(python), "-m", "tome_ext", "generate", *arguments], cwd=str(root), check=False
     ).returncode
