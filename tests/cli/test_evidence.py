@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -58,9 +59,19 @@ def test_one_arm_can_be_chosen_and_a_wrong_one_is_named(model, tmp_path, capsys)
 
 
 def test_two_models_in_one_folder_are_refused(model, tmp_path, capsys):
-    (tmp_path / "model.txt").write_text("another")
-    assert run_small(model, tmp_path) == 2
-    assert "another" in capsys.readouterr().err
+    other = tmp_path / Path(model).name
+    pipe = untrained_pipeline(7)
+    parts = (pipe.vae, pipe.text_encoder, pipe.text_encoder_2, pipe.unet)
+    shapes_file.write_model(other, *parts, words=vocabulary())
+    assert run_small(model, tmp_path) == 0
+    assert run_small(str(other), tmp_path) == 2
+    assert "weights" in capsys.readouterr().err
+
+
+def test_two_judges_in_one_folder_are_refused(model, tmp_path, capsys):
+    assert run_small(model, tmp_path) == 0
+    assert run_small(model, tmp_path, "--blip", "some/blip") == 2
+    assert "judge 'shapes', not 'BLIP, some/blip'" in capsys.readouterr().err
 
 
 def test_export_wants_to_know_where_to(capsys):

@@ -39,7 +39,7 @@ class Painter:
 
 
 def go(folder, painter, judge=judge_scene, **more):
-    return run(painter, judge, TODO, folder, SAMPLING, model="painter", **more)
+    return run(painter, judge, TODO, folder, SAMPLING, made_by={"model": "painter"}, **more)
 
 
 def test_every_image_is_made_once_and_judged(tmp_path):
@@ -104,10 +104,21 @@ def test_shards_share_the_work_and_read_each_others_results(tmp_path):
     assert sum(len(painter.made) for painter in painters) == len(TODO) == len(known)
 
 
+def test_a_shard_knows_what_others_made_while_it_was_at_work(tmp_path):
+    inner = Painter()
+
+    def outer(arm, prompt, seeds, sampling):
+        if not inner.made:
+            go(tmp_path, inner, shard=(1, 2))
+        return Painter()(arm, prompt, seeds, sampling)
+
+    assert len(go(tmp_path, outer, shard=(0, 2))) == len(TODO) > len(inner.made) > 0
+
+
 def test_two_models_are_never_mixed(tmp_path):
     go(tmp_path, Painter())
     with pytest.raises(ValueError, match="painter"):
-        run(Painter(), judge_scene, TODO, tmp_path, SAMPLING, model="another")
+        run(Painter(), judge_scene, TODO, tmp_path, SAMPLING, made_by={"model": "another"})
 
 
 def test_keys_change_with_everything_that_changes_the_image():
@@ -134,15 +145,21 @@ def test_figures_say_what_the_pictures_show(tmp_path):
         "swaps": 1,
     }
     assert [tome.figures[name].value for name in ("right", "presence", "binding", "leakage")] == [1, 1, 1, 0]
-    assert (tome.gain.value, tome.gain.low, tome.gain.high) == (1, 1, 1)
-    assert plain.gain is None
+    assert [tome.gains[name].difference() for name in ("right", "presence", "leakage")] == [
+        "+100 (+100 … +100)",
+        "+0 (+0 … +0)",
+        "-100 (-100 … -100)",
+    ]
+    assert plain.gains == {}
     assert "| all | merging and ETS | 6 | 100 % (61–100) |" in table(rows)
+    assert "Differences to plain" in table(rows)
 
 
 def test_the_report_has_all_its_parts(tmp_path):
     known = go(tmp_path, Painter())
     write_report(tmp_path, "Title", TODO, known, SAMPLING, model="painter")
     data = json.loads((tmp_path / "report.json").read_text())
+    assert data["images"] == "12 of 12"
     assert data["model"] == "painter"
     assert len(data["rows"]) == 6
     assert "# Title" in (tmp_path / "report.md").read_text(encoding="utf-8")

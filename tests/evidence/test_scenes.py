@@ -8,7 +8,17 @@ import pytest
 from tome_ext.evidence.captions import caption, random_caption, vocabulary
 from tome_ext.evidence.drawing import render, render_batch
 from tome_ext.evidence.prompts import FAMILIES, families
-from tome_ext.evidence.scenes import SHAPES, SIZE, Place, Scene, Thing, held_out_colour, held_out_worn, random_scene
+from tome_ext.evidence.scenes import (
+    HABITS,
+    SHAPES,
+    SIZE,
+    Place,
+    Scene,
+    Thing,
+    held_out_colour,
+    held_out_worn,
+    random_scene,
+)
 from tome_ext.evidence.training.latents import pack, unpack
 from tome_ext.evidence.training.text import END, START, padded, tokenize
 
@@ -125,7 +135,7 @@ def test_scenes_survive_packing():
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_has_different_prompts_of_distinct_things(name):
-    chosen = [prompt for prompt in families(6) if prompt.family == name]
+    chosen = [prompt for prompt in families(6, seed=3) if prompt.family == name]
     assert len({prompt.text for prompt in chosen}) == 6
     for prompt in chosen:
         assert len({thing.shape for thing in prompt.things}) == len(prompt.things)
@@ -134,4 +144,14 @@ def test_every_family_has_different_prompts_of_distinct_things(name):
             assert all(thing.held_out for thing in prompt.things)
         if "seen" in name:
             assert not any(thing.held_out for thing in prompt.things)
+        if name == "two wearing, held out":
+            assert all(held_out_worn(thing.shape) == thing.worn for thing in prompt.things)
+        if name == "conflicting colours":
+            assert any(HABITS.get(thing.shape, thing.colour) != thing.colour for thing in prompt.things)
     assert families(6) == families(6)
+
+
+def test_a_family_without_as_many_prompts_says_so():
+    assert len([prompt for prompt in families(48) if prompt.family == "one thing"]) == 48
+    with pytest.raises(ValueError, match="prompts = 49: the family 'one thing' has 48"):
+        families(49)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tome_ext.evidence.statistics import paired_bootstrap, wilson
+from tome_ext.evidence.statistics import paired_bootstrap, paired_shares, wilson
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,24 @@ def test_unpaired_values_are_refused(values):
         paired_bootstrap(*values)
 
 
-def test_intervals_that_do_not_overlap_are_apart():
-    assert wilson(10, 100).apart_from(wilson(30, 100))
-    assert not wilson(20, 100).apart_from(wilson(25, 100))
+def test_shares_are_compared_over_all_trials_and_not_image_by_image():
+    first, second = ([1, 0], [1, 3]), ([1, 3], [1, 3])
+    assert paired_shares(first, second).value == pytest.approx(1 - 1 / 4)
+    assert paired_shares(first, first).percent() == "0 % (0–0)"
+
+
+def test_shares_without_trials_say_nothing():
+    found = paired_shares(([0], [0]), ([1], [1]))
+    assert (found.difference(), found.low, found.high) == ("–", -1, 1)
+
+
+def test_a_difference_of_shares_covers_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    hits = []
+    for seed in range(200):
+        trials = rng.integers(0, 4, 60)
+        trials[0] = 1
+        a, b = rng.binomial(trials, 0.4), rng.binomial(trials, 0.6)
+        found = paired_shares((a.tolist(), trials.tolist()), (b.tolist(), trials.tolist()), rounds=400, seed=seed)
+        hits.append(found.low <= 0.2 <= found.high)
+    assert 0.88 < np.mean(hits) < 0.99

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tome_ext.cli.console import CommandError, say, warn
-from tome_ext.cli.models import DTYPES, choose_device, choose_dtype, model_name, open_pipeline
+from tome_ext.cli.identity import made_by
+from tome_ext.cli.models import DTYPES, choose_device, choose_dtype, open_pipeline
 
 _DESCRIPTION = """\
 What the method does, measured. Every run can be killed and started again: no image is made twice."""
@@ -125,16 +126,15 @@ def _object_binding(arguments: argparse.Namespace) -> int:
 
 def _told(run: Any, arguments: argparse.Namespace) -> int:
     """Run, and say in one line what the user can put right: a wrong arm, a missing file, an endpoint that is off."""
+    from tome_ext.evidence.benchmark import claim
+
     try:
-        status: int = run(arguments, lambda: open_model(arguments), say, name_of(arguments))
+        own = made_by(arguments)
+        claim(arguments.out, own)  # before anything large is opened
+        status: int = run(arguments, lambda: open_model(arguments), say, own)
     except (ValueError, OSError) as error:
         raise CommandError(str(error)) from error
     return status
-
-
-def name_of(arguments: argparse.Namespace) -> str:
-    """What the run's folder calls the model."""
-    return arguments.webui or model_name(arguments.model)
 
 
 def _judge(arguments: argparse.Namespace) -> int:

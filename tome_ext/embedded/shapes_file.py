@@ -23,6 +23,7 @@ from tome_ext.embedded.random_model import clip_tokenizer
 FILE = "shapes.safetensors"
 PARTS = ("vae", "text_encoder", "text_encoder_2", "unet")
 _TABLE = "embeddings.token_embedding.weight"
+_POSITIONS = "position_ids"  # counted, not learnt
 
 
 def shapes_pipeline() -> StableDiffusionXLPipeline:
@@ -43,17 +44,17 @@ def write_model(path: Path, *parts: Any, words: Sequence[str], recipe: str = "{}
             if key.endswith(_TABLE):
                 rest = value.float().mean(0, keepdim=True)
                 value = torch.cat([value[used], rest.to(value)])
-            if not key.endswith("position_ids"):
+            if not key.endswith(_POSITIONS):
                 tensors[f"{name}.{key}"] = value.detach().half().contiguous()
     scaling = json.dumps(float(parts[0].config.scaling_factor))
     save_file(tensors, str(path), metadata={"format": "pt", "recipe": recipe, "scaling": scaling})
 
 
 def read_model(path: Path) -> StableDiffusionXLPipeline:
-    """The pipeline of a file of :func:`write_model`, in single precision."""
+    """The pipeline of a file of :func:`write_model`, in single precision. ValueError where a tensor is missing."""
     with safe_open(str(path), framework="pt") as file:
         scaling = json.loads(file.metadata()["scaling"])
-    tensors = load_file(str(path))
+    tensors = {_plain(key): value for key, value in load_file(str(path)).items()}
     first, second = shapes_model.text_encoders()
     parts = (shapes_model.autoencoder(scaling), first, second, shapes_model.unet())
     for name, part in zip(PARTS, parts, strict=True):
@@ -64,16 +65,23 @@ def read_model(path: Path) -> StableDiffusionXLPipeline:
 def _fill(part: Any, name: str, tensors: Mapping[str, Tensor]) -> None:
     state = {}
     for key, own in part.state_dict().items():
-        value = tensors.get(f"{name}.{key}")
-        if value is None:
-            state[key] = own  # positions, which are not learnt
+        if key.endswith(_POSITIONS):
+            state[key] = own
             continue
+        value = tensors.get(_plain(f"{name}.{key}"))
+        if value is None:
+            raise ValueError(f"the model's file has no tensor {name}.{key}")
         if key.endswith(_TABLE):
             table = value[-1:].repeat(len(own), 1)
             table[tensors["tokens"]] = value[:-1]
             value = table
         state[key] = value.to(own.dtype)
     part.load_state_dict(state)
+
+
+def _plain(key: str) -> str:
+    """A tensor's name without the part that only some versions of the library put before a text encoder's."""
+    return key.replace(".text_model.", ".")
 
 
 def _used_tokens(words: Sequence[str]) -> list[int]:

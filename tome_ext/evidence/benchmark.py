@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tome_ext.evidence.arms import Arm, told
+from tome_ext.evidence.files import replacing
 from tome_ext.evidence.judge import look
 from tome_ext.evidence.outcome import outcome
 from tome_ext.evidence.prompts import Prompt
@@ -71,16 +71,17 @@ def run(
     folder: Path,
     sampling: Sampling,
     *,
-    model: str,
+    made_by: Mapping[str, str],
     say: Callable[[str], None] = lambda text: None,
     shard: tuple[int, int] = (0, 1),
 ) -> dict[str, Scores]:
     """Make and judge what is missing; returns the scores of all images by key.
 
     ``shard`` (i, n): only each n-th batch from the i-th on, with a file of results of its own; other shards' results
-    are read along. Raises ValueError where ``folder`` holds another ``model``'s run.
+    are read along, at the end too. ``made_by``: what made and judged the images; ValueError where ``folder`` holds
+    those of something else.
     """
-    _claim(folder, model)
+    claim(folder, made_by)
     known = read_results(folder)
     parts = [[job for job in part if job.key(sampling) not in known] for part in _batches(todo, sampling.batch)]
     mine = [part for part in parts[shard[0] :: shard[1]] if part]
@@ -97,7 +98,7 @@ def run(
                 file.write(json.dumps({**told, "scores": known[key]}) + "\n")
                 file.flush()
             say(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
-    return known
+    return {**read_results(folder), **known}
 
 
 def read_results(folder: Path) -> dict[str, Scores]:
@@ -134,11 +135,8 @@ def _make(maker: Maker, part: Sequence[Job], folder: Path, sampling: Sampling) -
         return
     images = maker(missing[0].arm, missing[0].prompt, [job.seed for job in missing], sampling)
     for job, image in zip(missing, images, strict=True):
-        path = picture_path(folder, job.key(sampling))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        image.save(partial, format="PNG")
-        os.replace(partial, path)
+        with replacing(picture_path(folder, job.key(sampling))) as path:
+            image.save(path, format="PNG")
 
 
 def _batches(todo: Iterable[Job], size: int) -> Iterator[list[Job]]:
@@ -153,14 +151,13 @@ def _batches(todo: Iterable[Job], size: int) -> Iterator[list[Job]]:
         yield part
 
 
-def _claim(folder: Path, model: str) -> None:
-    """Note whose images the folder holds, so that two models are never mixed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder / "model.txt"
+def claim(folder: Path, made_by: Mapping[str, str]) -> None:
+    """Note what makes and judges the folder's images; ValueError where it holds those of something else."""
+    note = folder / "made_by.json"
     if not note.exists():
-        partial = folder / f"model-{os.getpid()}.partial"
-        partial.write_text(model, encoding="utf-8")
-        os.replace(partial, note)
-    held = note.read_text(encoding="utf-8")
-    if held != model:
-        raise ValueError(f"{folder} holds images of {held!r}, not of {model!r}: name another folder")
+        with replacing(note) as path:
+            path.write_text(json.dumps(dict(made_by)), encoding="utf-8")
+    held = json.loads(note.read_text(encoding="utf-8"))
+    other = [f"{name} {held.get(name)!r}, not {value!r}" for name, value in made_by.items() if held.get(name) != value]
+    if other:
+        raise ValueError(f"{folder} holds images of {'; '.join(other)}: name another folder")

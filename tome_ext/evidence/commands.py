@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,39 +21,40 @@ from tome_ext.evidence.scored import write_scored
 
 _Open = Callable[[], Any]
 _Say = Callable[[str], None]
+_MadeBy = Mapping[str, str]
 _REAL = (PLAIN, FAST, BALANCED)
 
 
-def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, model: str) -> int:
+def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
     """One of the paper's experiments, or the benchmark, on scenes of shapes."""
     one = experiment(arguments.name)
     todo = jobs(chosen_arms(one, arguments.arms), one.prompts(arguments.prompts, arguments.seed), arguments.images)
     sampling = sampling_of(arguments)
     judge = _blip(arguments) if arguments.blip else judge_scene
-    known = _run(arguments, open_pipe, judge, todo, sampling, say, model)
+    known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
     if arguments.blip:
         lines = write_scored(arguments.out, one.question, todo, known, sampling, "blip")
     else:
-        write_report(arguments.out, one.question, todo, known, sampling, model=model)
+        write_report(arguments.out, one.question, todo, known, sampling, **made_by)
         lines = (arguments.out / "report.md").read_text(encoding="utf-8").splitlines()
     for line in lines:
         say(line)
     return 0
 
 
-def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, model: str) -> int:
+def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
     """T2I-CompBench's attribute binding on the prompts of a file."""
     texts = [line.strip() for line in arguments.prompts_from.read_text(encoding="utf-8").splitlines() if line.strip()]
     prompts = [Prompt(text, arguments.prompts_from.stem) for text in texts[: arguments.limit or None]]
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
-    known = _run(arguments, open_pipe, _blip(arguments), todo, sampling, say, model)
+    known = _run(arguments, open_pipe, _blip(arguments), todo, sampling, say, made_by)
     for line in write_scored(arguments.out, f"T2I-CompBench, {prompts[0].family}", todo, known, sampling, "blip"):
         say(line)
     return 0
 
 
-def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, model: str) -> int:
+def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
     """The object-binding benchmark with a judge behind an endpoint."""
     from tome_ext.evidence import object_binding
 
@@ -67,7 +68,7 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Sa
 
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
-    known = _run(arguments, open_pipe, judge, todo, sampling, say, model)
+    known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
     for line in write_scored(arguments.out, "Object binding, 0 to 100", todo, known, sampling, "score"):
         say(line)
     return 0
@@ -126,12 +127,12 @@ def _run(
     todo: Sequence[Job],
     sampling: Sampling,
     say: _Say,
-    model: str,
+    made_by: _MadeBy,
 ) -> dict[str, Scores]:
     """Run one shard: under ``accelerate launch`` each process takes its own."""
     maker: Maker = webui_maker(arguments.webui) if arguments.webui else diffusers_maker(open_pipe())
     say(f"{len(todo)} images, {asdict(sampling)}")
-    return run(maker, judge, todo, arguments.out, sampling, model=model, say=say, shard=shard_of(os.environ))
+    return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, say=say, shard=shard_of(os.environ))
 
 
 def shard_of(environment: Any) -> tuple[int, int]:

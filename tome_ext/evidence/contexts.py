@@ -40,9 +40,9 @@ def clean_ends_alone(pipe: Any, prompt: Prompt) -> Made:
 
 
 def substituted(pipe: Any, prompt: Prompt) -> Made:
-    """All words, with the clean prompt's end tokens and pooled vector: ETS without merging."""
-    words, _ = _encoded(pipe, prompt.text)
-    clean, pooled = _encoded(pipe, prompt.clean)
+    """All words and their pooled vector, with the clean prompt's end tokens: ETS without merging."""
+    words, pooled = _encoded(pipe, prompt.text)
+    clean, _ = _encoded(pipe, prompt.clean)
     ends = clean[_end(pipe, prompt.clean) :]
     context = torch.cat([words[: _end(pipe, prompt.text)], ends])
     missing = max(0, len(words) - len(context))
@@ -73,7 +73,10 @@ def clean(pipe: Any, prompt: Prompt) -> Made:
 
 
 def one_encoder(number: int, settings: Settings | None) -> Any:
-    """A context with the channels of one of SDXL's two encoders alone, the others zero; merged with ``settings``."""
+    """A context with the channels of one of SDXL's two encoders alone, the others zero; merged with ``settings``.
+
+    The pooled vector is the second encoder's; without it, that of the clean prompt.
+    """
 
     def made(pipe: Any, prompt: Prompt) -> Made:
         context, pooled = _encoded(pipe, prompt.text)
@@ -83,7 +86,7 @@ def one_encoder(number: int, settings: Settings | None) -> Any:
         masked = torch.zeros_like(context)
         part = slice(0, first) if number == 1 else slice(first, None)
         masked[:, part] = context[:, part]
-        return masked, pooled
+        return masked, pooled if number == 2 else _pooled(pipe, prompt)
 
     return made
 

@@ -27,19 +27,24 @@ class Prompt:
 
 
 _ARTICLES = ("a", "an")
+_TRIES = 100  # for each prompt that is asked for, which finds all 48 of the smallest family
 _Draw = Callable[[np.random.Generator, str], Thing]
 
 
 def families(per_family: int, seed: int = 0) -> list[Prompt]:
-    """``per_family`` prompts of each family; the families take turns."""
+    """``per_family`` prompts of each family; the families take turns. ValueError where a family has not as many."""
     made: list[list[Prompt]] = []
     for number, (name, (draw, count, held_out, clauses)) in enumerate(FAMILIES.items()):
         rng = np.random.default_rng((seed, 4, number))
         found: dict[str, Prompt] = {}
-        while len(found) < per_family:
+        for _ in range(_TRIES * per_family):
+            if len(found) == per_family:
+                break
             things = _things(rng, draw, count, held_out)
             prompt = prompt_of(things, name, clauses=clauses, colours=draw is not _wearer)
             found.setdefault(prompt.text, prompt)
+        if len(found) < per_family:
+            raise ValueError(f"prompts = {per_family}: the family {name!r} has {len(found)}")
         made.append(list(found.values()))
     return [prompt for turn in zip(*made, strict=True) for prompt in turn]
 
@@ -61,7 +66,8 @@ def _things(rng: np.random.Generator, draw: _Draw, count: int, held_out: bool | 
         things = [draw(rng, SHAPES[shape]) for shape in rng.permutation(len(SHAPES))[:count]]
         worn = [thing.worn for thing in things if thing.worn]
         distinct = len({thing.colour for thing in things}) == count and len(set(worn)) == len(worn)
-        if distinct and (held_out is None or all(thing.held_out is held_out for thing in things)):
+        contrary = draw is not _contrary or any(thing.shape in HABITS for thing in things)
+        if distinct and contrary and (held_out is None or all(thing.held_out is held_out for thing in things)):
             return things
 
 
@@ -74,8 +80,11 @@ def _patterned(rng: np.random.Generator, shape: str) -> Thing:
 
 
 def _wearer(rng: np.random.Generator, shape: str) -> Thing:
-    """Its colour is not in the prompt, and not judged."""
-    return Thing(shape, _coloured(rng, shape).colour, worn=WORN[int(rng.integers(len(WORN)))])
+    """Its colour is not in the prompt, not judged, and no reason to be held out."""
+    thing = _coloured(rng, shape)
+    while thing.held_out:
+        thing = _coloured(rng, shape)
+    return Thing(shape, thing.colour, worn=WORN[int(rng.integers(len(WORN)))])
 
 
 def _contrary(rng: np.random.Generator, shape: str) -> Thing:

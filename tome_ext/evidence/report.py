@@ -12,28 +12,33 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tome_ext.evidence.benchmark import Job, Sampling, Scores, picture_path
+from tome_ext.evidence.files import replacing, write_text
 from tome_ext.evidence.outcome import Outcome
-from tome_ext.evidence.statistics import Interval, paired_bootstrap, wilson
+from tome_ext.evidence.statistics import Counts, Interval, paired_shares, wilson
 
 FIGURES = {
     "right": "images with everything asked for, and every attribute where it belongs",
     "presence": "things asked for that are there",
-    "binding": "of the things that are there, those with all their attributes and no other's",
+    "binding": "of the things that are there, those with exactly the attributes asked for",
     "leakage": "of the things that are there, those that show another one's attribute",
     "swaps": "images in which two things have exchanged their attributes",
 }
+INTERVALS = (
+    "95 % intervals: Wilson's for shares, which takes every image and thing as independent of the others; for "
+    "differences the paired bootstrap by prompt, which does not."
+)
 _GAP, _INK, _PAPER = 6, (20, 20, 20), (255, 255, 255)
 
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one arm in one family; ``gain`` is the paired difference of ``right`` to the first arm."""
+    """The figures of one arm in one family; ``gains`` are their paired differences to the first arm, empty for it."""
 
     family: str
     arm: str
     images: int
     figures: dict[str, Interval]
-    gain: Interval | None
+    gains: dict[str, Interval]
 
 
 def tally(todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling) -> list[Row]:
@@ -49,8 +54,8 @@ def tally(todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling) 
                 of_arm[job.arm.name][job.prompt.family + job.prompt.text, job.seed] = found
         for arm in arms:
             if of_arm[arm]:
-                gain = None if arm == arms[0] else _gain(of_arm[arms[0]], of_arm[arm])
-                rows.append(Row(family, arm, len(of_arm[arm]), figures(list(of_arm[arm].values())), gain))
+                gains = {} if arm == arms[0] else _gains(of_arm[arms[0]], of_arm[arm])
+                rows.append(Row(family, arm, len(of_arm[arm]), figures(list(of_arm[arm].values())), gains))
     return rows
 
 
@@ -60,40 +65,48 @@ def _outcome(scores: Scores) -> Outcome:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Interval]:
     """The figures of some images, see FIGURES."""
-    asked = sum(one.asked for one in outcomes)
-    present = sum(one.present for one in outcomes)
+    counted = {name: _counts(outcomes, name) for name in FIGURES}
+    return {name: wilson(sum(successes), int(sum(trials))) for name, (successes, trials) in counted.items()}
+
+
+def _counts(outcomes: Sequence[Outcome], name: str) -> Counts:
+    """Of each image, how often what the figure counts is there, and how often it could be."""
+    successes, trials = zip(*(_count(one, name) for one in outcomes), strict=True)
+    return successes, trials
+
+
+def _count(one: Outcome, name: str) -> tuple[float, float]:
     return {
-        "right": wilson(sum(one.right for one in outcomes), len(outcomes)),
-        "presence": wilson(present, asked),
-        "binding": wilson(sum(one.bound for one in outcomes), present),
-        "leakage": wilson(sum(one.leaked for one in outcomes), present),
-        "swaps": wilson(sum(one.swapped > 0 for one in outcomes), len(outcomes)),
-    }
+        "right": (one.right, 1),
+        "presence": (one.present, one.asked),
+        "binding": (one.bound, one.present),
+        "leakage": (one.leaked, one.present),
+        "swaps": (one.swapped > 0, 1),
+    }[name]
 
 
-def _gain(base: Mapping[tuple[str, int], Outcome], arm: Mapping[tuple[str, int], Outcome]) -> Interval | None:
+def _gains(base: Mapping[tuple[str, int], Outcome], arm: Mapping[tuple[str, int], Outcome]) -> dict[str, Interval]:
     shared = [key for key in base if key in arm]
     if not shared:
-        return None
-    first, second = ([float(side[key].right) for key in shared] for side in (base, arm))
-    return paired_bootstrap(first, second, [prompt for prompt, _ in shared])
+        return {}
+    first, second = ([side[key] for key in shared] for side in (base, arm))
+    prompts = [prompt for prompt, _ in shared]
+    return {name: paired_shares(_counts(first, name), _counts(second, name), prompts) for name in FIGURES}
 
 
 def table(rows: Sequence[Row]) -> str:
     """The figures in Markdown, with 95 % intervals."""
-    base = rows[0].arm if rows else ""
-    lines = [f"| family | arm | images | {' | '.join(FIGURES)} | right, against {base} |"]
-    lines.append("|" + "---|" * (len(FIGURES) + 4))
-    for row in rows:
-        cells = [row.figures[name].percent() for name in FIGURES]
-        gain = "" if row.gain is None else _signed(row.gain)
-        lines.append(f"| {row.family} | {row.arm} | {row.images} | {' | '.join(cells)} | {gain} |")
+    lines = _markdown([(row, [row.figures[name].percent() for name in FIGURES]) for row in rows])
+    compared = [(row, [row.gains[name].difference() for name in FIGURES]) for row in rows if row.gains]
+    if compared:
+        lines += ["", f"Differences to {rows[0].arm}, in points, image by image:", "", *_markdown(compared)]
     explained = [f"- **{name}**: {text}" for name, text in FIGURES.items()]
-    return "\n".join([*lines, "", *explained, "", "Intervals: Wilson, and paired bootstrap by prompt; 95 %.", ""])
+    return "\n".join([*lines, "", *explained, "", INTERVALS, ""])
 
 
-def _signed(gain: Interval) -> str:
-    return f"{100 * gain.value:+.0f} ({100 * gain.low:+.0f} … {100 * gain.high:+.0f})"
+def _markdown(rows: Sequence[tuple[Row, Sequence[str]]]) -> list[str]:
+    lines = [f"| family | arm | images | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 3)]
+    return lines + [f"| {row.family} | {row.arm} | {row.images} | {' | '.join(cells)} |" for row, cells in rows]
 
 
 def write_report(
@@ -101,14 +114,17 @@ def write_report(
 ) -> list[Row]:
     """Write ``report.json``, ``report.md``, ``grid.png`` and, where matplotlib is installed, ``plot.png``."""
     rows = tally(todo, known, sampling)
+    told["images"] = f"{sum(job.key(sampling) in known for job in todo)} of {len(todo)}"
     data = {"title": title, "sampling": asdict(sampling), **told, "rows": [asdict(row) for row in rows]}
-    (folder / "report.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
     head = f"# {title}\n\n" + "".join(f"{name}: {value}  \n" for name, value in told.items())
-    (folder / "report.md").write_text(f"{head}\n{table(rows)}", encoding="utf-8")
+    write_text(folder / "report.json", json.dumps(data, indent=1))
+    write_text(folder / "report.md", f"{head}\n{table(rows)}")
     sheet = grid(folder, todo, sampling)
     if sheet is not None:
-        sheet.save(folder / "grid.png")
-    plot(folder / "plot.png", title, rows)
+        with replacing(folder / "grid.png") as path:
+            sheet.save(path, format="PNG")
+    with replacing(folder / "plot.png") as path:
+        plot(path, title, rows)
     return rows
 
 
@@ -136,7 +152,7 @@ def plot(path: Path, title: str, rows: Sequence[Row]) -> bool:
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     figure.suptitle(title)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(arms)))
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, format="png")
     return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tome_ext.evidence.benchmark import Job, Sampling, Scores
+from tome_ext.evidence.files import write_text
 from tome_ext.evidence.statistics import paired_bootstrap
 
 
@@ -23,9 +24,10 @@ def write_scored(
         key = job.key(sampling)
         if key in known:
             found.setdefault(job.arm.name, {})[job.prompt.text, job.seed] = known[key][score]
-    lines = [f"# {title}", "", "| arm | images | mean | against the first |", "|---|---|---|---|"]
+    first = todo[0].arm.name if todo else ""
+    lines = [f"# {title}", "", f"| arm | images | mean | against {first} |", "|---|---|---|---|"]
     rows = []
-    base = next(iter(found.values()), {})
+    base = found.get(first, {})
     for arm, values in found.items():
         mean = sum(values.values()) / len(values)
         shared = [key for key in base if key in values]
@@ -36,8 +38,8 @@ def write_scored(
         rows.append({"arm": arm, "images": len(values), "mean": mean, "gain": asdict(gain) if gain else None})
         told = "" if gain is None else f"{gain.value:+.4g} ({gain.low:+.4g} … {gain.high:+.4g})"
         lines.append(f"| {arm} | {len(values)} | {mean:.4f} | {told} |")
-    (folder / "report.json").write_text(
-        json.dumps({"title": title, "sampling": asdict(sampling), "rows": rows}, indent=1), encoding="utf-8"
+    write_text(
+        folder / "report.json", json.dumps({"title": title, "sampling": asdict(sampling), "rows": rows}, indent=1)
     )
-    (folder / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(folder / "report.md", "\n".join(lines) + "\n")
     return lines

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+Counts = tuple[Sequence[float], Sequence[float]]
 _Z95 = 1.959963984540054
 
 
@@ -25,9 +27,11 @@ class Interval:
             return "–"
         return f"{100 * self.value:.0f} % ({100 * self.low:.0f}–{100 * self.high:.0f})"
 
-    def apart_from(self, other: Interval) -> bool:
-        """Whether the intervals do not overlap."""
-        return self.high < other.low or other.high < self.low
+    def difference(self) -> str:
+        """As the text of a difference: "+4 (-2 … +10)"."""
+        if math.isnan(self.value):
+            return "–"
+        return f"{100 * self.value:+.0f} ({100 * self.low:+.0f} … {100 * self.high:+.0f})"
 
 
 def wilson(successes: float, trials: int, z: float = _Z95) -> Interval:
@@ -56,13 +60,31 @@ def paired_bootstrap(
     """
     if len(first) != len(second) or not len(first):
         raise ValueError(f"{len(first)} and {len(second)} values: there must be as many, and at least one")
-    differences = np.asarray(second, float) - np.asarray(first, float)
-    names = list(range(len(differences))) if clusters is None else list(clusters)
+    ones = [1.0] * len(first)
+    return paired_shares((first, ones), (second, ones), clusters, rounds=rounds, seed=seed)
+
+
+def paired_shares(
+    first: Counts, second: Counts, clusters: Sequence[object] | None = None, *, rounds: int = 5000, seed: int = 0
+) -> Interval:
+    """The difference of two shares, each Σ successes / Σ trials over the same images, with its percentile interval.
+
+    ``first``, ``second``: successes and trials, one each per image. Both arms' images of a cluster are drawn together.
+    Raises ValueError for unequal lengths or none; without trials the difference is NaN.
+    """
+    counts = np.array([*first, *second], float)
+    names = list(range(counts.shape[1])) if clusters is None else list(clusters)
     order = {name: number for number, name in enumerate(dict.fromkeys(names))}
     member = np.array([order[name] for name in names])
-    sums = np.bincount(member, differences, len(order))
-    sizes = np.bincount(member, minlength=len(order))
+    sums = np.stack([np.bincount(member, row, len(order)) for row in counts])
+    if not (sums[1].any() and sums[3].any()):
+        return Interval(math.nan, -1.0, 1.0)
     drawn = np.random.default_rng(seed).integers(0, len(order), (rounds, len(order)))
-    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(differences.mean()), float(low), float(high))
+    with np.errstate(invalid="ignore"):  # a round may draw no trials
+        found = _difference(*(row[drawn].sum(1) for row in sums))
+    low, high = np.nanquantile(found, (0.025, 0.975))
+    return Interval(float(_difference(*sums.sum(1))), float(low), float(high))
+
+
+def _difference(hits: Any, trials: Any, other_hits: Any, other_trials: Any) -> Any:
+    return other_hits / other_trials - hits / trials

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tome_ext.embedded import shapes_model
 from tome_ext.embedded.shapes_file import read_model, write_model
@@ -75,6 +76,23 @@ def test_a_killed_diffusion_training_ends_where_an_unbroken_one_does(tmp_path, s
     with pytest.raises(Killed):
         train_diffusion(tmp_path / "broken", shard, plan, CPU)
     assert equal(whole, train_diffusion(tmp_path / "broken", shard, plan, CPU))
+
+
+def test_a_training_of_another_plan_is_not_gone_on_with(tmp_path, shard):
+    train_diffusion(tmp_path, shard, DiffusionPlan(steps=1, batch=2), CPU)
+    train_diffusion(tmp_path, shard, DiffusionPlan(steps=2, batch=2, save_every=1), CPU)
+    with pytest.raises(ValueError, match="begun with batch 2, not 3"):
+        train_diffusion(tmp_path, shard, DiffusionPlan(steps=3, batch=3), CPU)
+
+
+def test_latents_are_those_of_the_autoencoder_as_it_is(tmp_path):
+    vae = shapes_model.autoencoder(0.5).eval()
+    first = write_shards(tmp_path, vae, 1, 0, size=2)
+    with torch.no_grad():
+        vae.encoder.conv_in.weight.mul_(1.5)
+    second = write_shards(tmp_path, vae, 1, 0, size=2)
+    assert first != second
+    assert not torch.equal(read_shards(first).latents, read_shards(second).latents)
 
 
 def test_whole_pictures_take_the_place_of_as_many_crops():
@@ -150,3 +168,37 @@ def test_the_models_file_is_small_and_gives_the_model_back(tmp_path):
         *(p.encode_prompt(f"a {word} circle", device=CPU)[0][0, 2] for p, word in ((back, "zebra"), (back, "window")))
     )
     assert read_model(path).unet.config.sample_size == 24
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_the_models_file_is_read_whatever_a_library_calls_the_text_encoders_tensors(tmp_path, renamed):
+    path = written(tmp_path)
+    tensors = load_file(str(path))
+    prefix = ".text_model." if renamed else "."
+    other = {_renamed(key, prefix): value for key, value in tensors.items()}
+    assert other.keys() != tensors.keys()
+    save_file(other, str(tmp_path / "other.safetensors"), metadata={"scaling": "0.75"})
+    first, second = (read_model(one) for one in (path, tmp_path / "other.safetensors"))
+    for name in ("text_encoder", "text_encoder_2"):
+        assert equal(getattr(first, name), getattr(second, name))
+
+
+def test_a_models_file_without_a_tensor_is_refused(tmp_path):
+    path = written(tmp_path)
+    tensors = load_file(str(path))
+    del tensors["unet.conv_in.weight"]
+    save_file(tensors, str(path), metadata={"scaling": "0.75"})
+    with pytest.raises(ValueError, match=r"unet\.conv_in\.weight"):
+        read_model(path)
+
+
+def written(folder):
+    pipe = shapes_model.untrained_pipeline(1)
+    path = folder / "own.safetensors"
+    write_model(path, pipe.vae, pipe.text_encoder, pipe.text_encoder_2, pipe.unet, words=vocabulary())
+    return path
+
+
+def _renamed(key, prefix):
+    part, _, rest = key.partition(".")
+    return f"{part}{prefix}{rest.removeprefix('text_model.')}" if part.startswith("text_encoder") else key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class AutoencoderPlan:
         return SIZE if step >= self.steps * (1 - self.whole) else self.crop
 
     def batch_at(self, step: int) -> int:
-        """How many pictures a step takes; whole ones are four crops each."""
+        """How many pictures a step takes; a whole one counts as the crops that fill it."""
         return max(1, self.batch * self.crop**2 // self.crop_at(step) ** 2)
 
 
@@ -74,6 +74,7 @@ def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device)
     average = checkpoints.Average(vae, 0.995)
     path = folder / "autoencoder.safetensors"
     found = checkpoints.load(path)
+    checkpoints.same_plan(path, found, plan)
     first = 0
     if found is not None:
         first = found.step
@@ -101,7 +102,7 @@ def train_autoencoder(folder: Path, plan: AutoencoderPlan, device: torch.device)
                 "average": average.values,
                 "optimizer": checkpoints.optimizer_tensors(optimizer),
             }
-            checkpoints.save(path, step + 1, parts, {"error": float(error.detach())})
+            checkpoints.save(path, step + 1, parts, {"error": float(error.detach()), "plan": asdict(plan)})
             print(
                 f"autoencoder {step + 1}/{plan.steps}: error {float(error.detach()):.4f}, "
                 f"{seen / (time.monotonic() - started):.1f} pictures/s",

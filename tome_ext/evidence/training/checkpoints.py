@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from tome_ext.evidence.files import replacing
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,13 @@ class Checkpoint:
 
 def save(path: Path, step: int, parts: Mapping[str, Mapping[str, Tensor]], notes: Mapping[str, Any]) -> None:
     """Write a checkpoint; an older one at ``path`` is replaced only by a complete file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
         f"{part}.{name}": value.detach().cpu().contiguous()
         for part, named in parts.items()
         for name, value in named.items()
     }
-    partial = path.with_suffix(".partial")
-    save_file(tensors, str(partial), metadata={"training": json.dumps({"step": step, "notes": dict(notes)})})
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file(tensors, str(partial), metadata={"training": json.dumps({"step": step, "notes": dict(notes)})})
 
 
 def load(path: Path) -> Checkpoint | None:
@@ -49,6 +48,17 @@ def load(path: Path) -> Checkpoint | None:
     with safe_open(str(path), framework="pt") as file:
         told = json.loads(file.metadata()["training"])
     return Checkpoint(told["step"], load_file(str(path)), told["notes"])
+
+
+def same_plan(path: Path, found: Checkpoint | None, plan: Any, later: Collection[str] = ()) -> None:
+    """ValueError where the checkpoint ``found`` at ``path`` is of another plan; what ``later`` names may change."""
+    if found is None:
+        return
+    held = found.notes.get("plan", {})
+    own = {name: value for name, value in asdict(plan).items() if name not in later}
+    other = [f"{name} {held.get(name)!r}, not {value!r}" for name, value in own.items() if held.get(name) != value]
+    if other:
+        raise ValueError(f"{path} was begun with {'; '.join(other)}: name another folder")
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,7 @@ def train_diffusion(folder: Path, shard: Shard, plan: DiffusionPlan, device: tor
     average = checkpoints.Average(model, plan.decay)
     path = folder / "diffusion.safetensors"
     found = checkpoints.load(path)
+    checkpoints.same_plan(path, found, plan, later=("steps", "compile", "workers", "save_every"))
     if found is not None:
         model.load_state_dict(found.part("model"))
         average.load(found.part("average"))
@@ -189,7 +190,7 @@ def _loop(
             mean = float(torch.stack(losses).mean())
             state = checkpoints.optimizer_tensors(optimizer)
             parts = {"model": model.state_dict(), "average": average.values, "optimizer": state}
-            checkpoints.save(path, step + 1, parts, {"loss": mean})
+            checkpoints.save(path, step + 1, parts, {"loss": mean, "plan": asdict(plan)})
             speed = plan.batch * (step + 1 - first) / (time.monotonic() - started)
             print(f"diffusion {step + 1}/{plan.steps}: loss {mean:.4f}, {speed:.1f} pictures/s", flush=True)
             losses.clear()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tome_ext.evidence.drawing import render_batch
+from tome_ext.evidence.files import replacing
 from tome_ext.evidence.scenes import BACKGROUNDS, COLOURS, SHAPES, TEXTURES, WORN, Place, Scene, Thing, random_scene
 
 SHARD = 4096
@@ -61,19 +62,28 @@ def unpack(rows: Sequence[Sequence[int]]) -> Scene:
 
 
 def write_shards(folder: Path, vae: Any, count: int, seed: int, *, size: int = SHARD, workers: int = 1) -> list[Path]:
-    """Make the ``count`` shards that ``folder`` lacks; half-written ones are made again. Returns all their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"latents-{seed}-{number:04d}.safetensors" for number in range(count)]
+    """Make the ``count`` shards that ``folder`` lacks; half-written ones are made again. Returns all their paths.
+
+    Their names tell the autoencoder: after more of its training, others are made.
+    """
+    name = f"{_fingerprint(vae)}-{seed}"
+    paths = [folder / f"latents-{name}-{number:04d}.safetensors" for number in range(count)]
     with _mapping(workers) as spread:
         for number, path in enumerate(paths):
             if path.exists():
                 continue
             shard = _make(vae, (seed, 2, number), size, spread)
-            partial = path.with_suffix(".partial")
-            save_file({"latents": shard.latents, "things": shard.things}, str(partial))
-            os.replace(partial, path)
+            with replacing(path) as partial:
+                save_file({"latents": shard.latents, "things": shard.things}, str(partial))
             print(f"latents {number + 1}/{count}", flush=True)
     return paths
+
+
+def _fingerprint(vae: Any) -> str:
+    digest = hashlib.sha256(str(vae.config.scaling_factor).encode())
+    for value in vae.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def read_shards(paths: Sequence[Path]) -> Shard:

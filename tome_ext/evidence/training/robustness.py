@@ -27,7 +27,7 @@ class Robustness:
     words: float = 0.6
     norms: float = 0.5
     pooled: float = 0.4
-    alone: float = 0.15
+    alone: float = 0.3
     spread: float = 0.6  # of the logarithm of the norms' factors
 
 
