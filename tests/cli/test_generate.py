@@ -159,6 +159,7 @@ def test_a_model_that_only_the_metadata_names_is_not_opened(tmp_path):
         ([], "give a PROMPT"),
         (["a", "--size", "64"], "must be WIDTHxHEIGHT"),
         (["a", "--size", "0x64"], "must be WIDTHxHEIGHT"),
+        (["a", "--size", "00x512"], "size = '00x512': must be WIDTHxHEIGHT"),
         (["a", "--size", "65x64"], "width = 65: must be a multiple of 8"),
         (["a", "--count", "0"], "count = 0: must be a whole number from 1"),
         (["a", "--seed", "-1"], "seed = -1"),

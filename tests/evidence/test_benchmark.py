@@ -191,6 +191,8 @@ def test_a_webui_is_asked_for_the_same_image():
         {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square"},
     ]
     assert (request["seed"], request["steps"], request["width"], request["prompt"]) == (7, 9, 512, PROMPTS[0].text)
-    assert request_of(PLAIN, PROMPTS[0], 7, SAMPLING)["alwayson_scripts"]["ToMe Semantic Binding"]["args"] == [False]
+    assert request_of(PLAIN, PROMPTS[0], 7, Sampling(size=512))["alwayson_scripts"]["ToMe Semantic Binding"][
+        "args"
+    ] == [False]
     with pytest.raises(ValueError, match="pipeline"):
         request_of(Arm("x", context=lambda pipe, prompt: None), PROMPTS[0], 7, SAMPLING)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
+import types
 
 import pytest
 import torch
 from PIL import Image
 
-from tome_ext.evidence.blip import BlipQuestions, mean_score, noun_chunks, questions
+from tome_ext.evidence import blip as module
+from tome_ext.evidence.blip import BlipQuestions, chunker, noun_chunks, questions
 
 WORDS = ["a", "red", "blue", "book", "vase", "yellow", "and", "cat", "dog", "?", "yes", "no", "the", "is"]
 
@@ -86,11 +89,43 @@ def test_the_score_is_the_product_over_the_chunks(blip):
     assert asked.score(picture(0), "a red book and a yellow vase") == pytest.approx(math.prod(parts))
 
 
-def test_chunks_are_the_noun_phrases_in_order():
+@pytest.fixture
+def spacy(monkeypatch):
+    """A stand-in whose noun chunks are what stands between bars; notes what is loaded."""
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return lambda text: types.SimpleNamespace(noun_chunks=[types.SimpleNamespace(text=t) for t in text.split("|")])
+
+    monkeypatch.setitem(sys.modules, "spacy", types.SimpleNamespace(load=load))
+    module._spacy.cache_clear()
+    yield loaded
+    module._spacy.cache_clear()
+
+
+@pytest.fixture
+def no_spacy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    module._spacy.cache_clear()
+    yield
+    module._spacy.cache_clear()
+
+
+def test_without_spacy_chunks_are_the_prompts_parts_in_order(no_spacy):
     assert noun_chunks("a red book and a yellow vase") == ["a red book", "a yellow vase"]
     assert questions("a metallic car and a wooden desk.") == ["a metallic car?", "a wooden desk?"]
+    assert chunker() == "noun chunks by splitting at words and commas, as spaCy's en_core_web_sm is not installed"
 
 
-def test_the_figure_is_the_mean_over_images():
-    assert mean_score([0.25, 0.75, 0.5]) == 0.5
-    assert math.isnan(mean_score([]))
+def test_spacys_model_is_loaded_once(spacy):
+    assert [questions("a red book|a vase") for _ in range(3)] == [["a red book?", "a vase?"]] * 3
+    assert chunker() == "noun chunks by spaCy's en_core_web_sm"
+    assert spacy == ["en_core_web_sm"]
+
+
+def test_the_chunks_that_are_left_out_are_the_official_ones(spacy):
+    assert noun_chunks("top|a cat|the side|the left|the right") == ["a cat"]
+    kept = "left|right|side|front|the front|the top|The left"
+    assert noun_chunks(kept) == kept.split("|")
+    assert noun_chunks("the side") == ["the side"]

@@ -9,6 +9,7 @@ from typing import Any
 from tome_ext.cli.console import CommandError, say, warn
 from tome_ext.cli.identity import made_by
 from tome_ext.cli.models import DTYPES, choose_device, choose_dtype, open_pipeline
+from tome_ext.cli.numbers import real, whole
 
 _DESCRIPTION = """\
 What the method does, measured. Every run can be killed and started again: no image is made twice."""
@@ -47,7 +48,7 @@ def add_evidence_command(subparsers: argparse._SubParsersAction[Any]) -> None:
     _add_compbench(commands)
     _add_object_binding(commands)
     judge = commands.add_parser("judge", help="the automatic judge's accuracy on renders")
-    judge.add_argument("--scenes", type=int, default=400)
+    judge.add_argument("--scenes", type=whole(1, 1_000_000), default=400)
     judge.add_argument("--model", help="also on renders that this model's autoencoder has encoded and decoded")
     judge.set_defaults(run=_judge)
     export = commands.add_parser("export", help="the embedded model for a WebUI or for diffusers")
@@ -62,12 +63,14 @@ def _add_sampling(parser: argparse.ArgumentParser, images: int, steps: int) -> N
     parser.add_argument("--model", default="shapes", help="as in generate, a file of the training, or shapes: our own")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=DTYPES, default="auto")
-    parser.add_argument("--images", type=int, default=images, help=f"per prompt and arm (default: {images})")
-    parser.add_argument("--steps", type=int, default=steps, help=f"sampling steps (default: {steps})")
-    parser.add_argument("--guidance", type=float, default=5.0)
-    parser.add_argument("--size", type=int, default=0, help="in pixels (default: the model's own)")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of prompts")
+    parser.add_argument("--images", type=whole(1, 1000), default=images, help=f"per prompt and arm (default: {images})")
+    parser.add_argument("--steps", type=whole(1, 1000), default=steps, help=f"sampling steps (default: {steps})")
+    parser.add_argument("--guidance", type=real(0, 100), default=5.0)
+    parser.add_argument(
+        "--size", type=whole(0, 8192, 8), default=0, help="in pixels (default: the model's own; --webui needs it)"
+    )
+    parser.add_argument("--batch", type=whole(1, 1000), default=8)
+    parser.add_argument("--seed", type=whole(0, 2**63 - 1), default=0, help="of the choice of prompts")
     parser.add_argument("--arms", nargs="*", default=[], metavar="ARM", help="only these (default: all)")
     parser.add_argument("--webui", metavar="URL", help="make the images through this WebUI's API instead")
 
@@ -77,7 +80,7 @@ def _add_experiment(commands: argparse._SubParsersAction[Any], name: str) -> Non
         name, help="the paper's experiment" if name != "benchmark" else "the binding benchmark"
     )
     _add_sampling(parser, 4, 20)
-    parser.add_argument("--prompts", type=int, default=8, help="per family (default: 8)")
+    parser.add_argument("--prompts", type=whole(1, 1000), default=8, help="per family (default: 8)")
     parser.add_argument("--blip", metavar="FOLDER", help="judge by BLIP-VQA, for models that do not draw our shapes")
     parser.set_defaults(run=_experiment, name=name)
 
@@ -86,7 +89,7 @@ def _add_compbench(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser("t2i-compbench", help="attribute binding by BLIP-VQA, on prompts from a file")
     _add_sampling(parser, 10, 50)
     parser.add_argument("--prompts-from", type=Path, required=True, metavar="FILE", help="one prompt a line")
-    parser.add_argument("--limit", type=int, default=0, help="only the first prompts")
+    parser.add_argument("--limit", type=whole(0, 1_000_000), default=0, help="only the first prompts (default: all)")
     parser.add_argument("--blip", required=True, metavar="FOLDER", help="BLIP for visual questions, or its hub id")
     parser.set_defaults(run=_compbench)
 
@@ -127,12 +130,18 @@ def _object_binding(arguments: argparse.Namespace) -> int:
 def _told(run: Any, arguments: argparse.Namespace) -> int:
     """Run, and say in one line what the user can put right: a wrong arm, a missing file, an endpoint that is off."""
     from tome_ext.evidence.benchmark import claim
+    from tome_ext.evidence.makers import MethodError
 
+    if arguments.webui and not arguments.size:
+        raise CommandError("--webui needs --size: the model's own size is not known here")
+    device = choose_device(arguments.device)
+    arguments.device = str(device)  # BLIP's as well
+    arguments.dtype = str(choose_dtype(arguments.dtype, device)).removeprefix("torch.")
     try:
         own = made_by(arguments)
         claim(arguments.out, own)  # before anything large is opened
         status: int = run(arguments, lambda: open_model(arguments), say, own)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MethodError) as error:
         raise CommandError(str(error)) from error
     return status
 

@@ -151,9 +151,10 @@ def _model(given: str | None, base: Recipe | None) -> str:
 def parse_size(text: str) -> tuple[int, int]:
     """Width and height in pixels from text such as "1024x768"; CommandError where it is not that."""
     found = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", text.strip())
-    if not found or "0" in found.groups():
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not width or not height:
         raise CommandError(f"size = {text!r}: must be WIDTHxHEIGHT in pixels, such as 1024x768")
-    return int(found[1]), int(found[2])
+    return width, height
 
 
 def _run(arguments: argparse.Namespace) -> int:

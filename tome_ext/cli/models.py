@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -21,17 +22,29 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def choose_device(asked: str) -> torch.device:
-    """The device ``asked`` for; ``auto`` takes CUDA, then MPS, then the CPU. Raises CommandError."""
+    """The device ``asked`` for; ``auto`` takes CUDA, then MPS, then the CPU. Raises CommandError.
+
+    Under ``accelerate launch`` and ``torchrun``, ``auto`` gives each process of a machine a GPU of its own.
+    """
     import torch
 
     if asked == "auto":
-        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        asked = _fastest()
     try:
         device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise CommandError(f"device {asked!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
+
+
+def _fastest() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    rank = os.environ.get("LOCAL_RANK", "")
+    return f"cuda:{rank}" if rank else "cuda"
 
 
 def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
@@ -62,19 +75,18 @@ def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     Returns a StableDiffusionXLPipeline or StableDiffusionPipeline on ``device``. Raises CommandError.
     """
     quiet_libraries()
+    from safetensors import SafetensorError
+
     if model in EMBEDDED:
         return _embedded(model).to(device=device, dtype=dtype)
     path = Path(model).expanduser()
     if not path.exists() and not _HUB_ID.fullmatch(model):
         raise CommandError(f"model {model!r}: there is no such file or folder, and it is not a hub id (OWNER/NAME)")
-    if path.is_file() and _is_shapes(path):
-        from tome_ext.embedded.shapes_file import read_model
-
-        shapes: Any = read_model(path)
-        return shapes.to(device=device, dtype=dtype)
     try:
+        if path.is_file() and _is_shapes(path):
+            return _shapes(path).to(device=device, dtype=dtype)
         pipe = _checkpoint(path, dtype) if path.is_file() else _folder_or_hub(model, path, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CommandError(f"model {model!r} cannot be opened: {reason}") from error
     if not type(pipe).__name__.startswith(("StableDiffusionXLPipeline", "StableDiffusionPipeline")):
@@ -95,6 +107,12 @@ def _embedded(model: str) -> Any:
 
     say("This is a small network with random weights. It shows that everything runs; its pictures are coloured noise.")
     return {"random-sdxl": random_pipeline, "random-sd15": random_pipeline_sd15}[model]()
+
+
+def _shapes(path: Path) -> Any:
+    from tome_ext.embedded.shapes_file import read_model
+
+    return read_model(path)
 
 
 def _folder_or_hub(model: str, path: Path, dtype: torch.dtype) -> Any:

@@ -57,7 +57,7 @@ def _sdxl(generator: torch.Generator) -> StableDiffusionXLPipeline:
             addition_time_embed_dim=8,
             projection_class_embeddings_input_dim=6 * 8 + 64,
         ),
-        scheduler=_scheduler(),
+        scheduler=scheduler(),
         add_watermarker=False,
     )
 
@@ -80,7 +80,7 @@ def _sd15(generator: torch.Generator) -> StableDiffusionPipeline:
             down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         ),
-        scheduler=_scheduler(),
+        scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -153,7 +153,8 @@ def _autoencoder(generator: torch.Generator, scaling: float) -> AutoencoderKL:
     return vae
 
 
-def _scheduler() -> EulerDiscreteScheduler:
+def scheduler() -> Any:
+    """The sampler and noise schedule of SDXL and SD1.5."""
     return EulerDiscreteScheduler(
         beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"
     )

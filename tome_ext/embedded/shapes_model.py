@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from tome_ext.embedded.random_model import clip_tokenizer
+from tome_ext.embedded.random_model import scheduler as scheduler
 
 SIZE = 192  # pixels, square
 UNET_GROUPS, VAE_GROUPS = 8, 4
@@ -62,13 +63,6 @@ def autoencoder(scaling: float = 1.0) -> Any:
         sample_size=SIZE,
         scaling_factor=scaling,
         force_upcast=False,
-    )
-
-
-def scheduler() -> Any:
-    """SDXL's sampler and noise schedule."""
-    return EulerDiscreteScheduler(
-        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"
     )
 
 

@@ -39,9 +39,14 @@ BENCHMARK = (PLAIN, MERGE, FAST, BALANCED, Arm("paper", preset("paper")), Arm("r
 
 
 def told(arm: Arm, prompt: Prompt) -> Settings:
-    """The arm's settings with the prompt's own groups and clean prompt, where it has them."""
+    """The arm's settings with the prompt's own groups and clean prompt, where it has them.
+
+    ValueError for a prompt without groups and an arm without merging: what is read from a prompt is merged.
+    """
     assert arm.settings is not None
     if not prompt.groups:
+        if arm.unmerged:
+            raise ValueError(f"the arm {arm.name!r} needs prompts whose groups are known, unlike {prompt.text!r}")
         return arm.settings
     groups = prompt.groups
     if arm.unmerged:  # nothing is added to the noun, so nothing leaves its place

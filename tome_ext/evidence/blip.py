@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from tome_ext.words import read_prompt
-
-# Chunks that T2I-CompBench leaves out: words of place that are no things.
-_PLACES = frozenset({"top", "the side", "the left", "the right", "left", "right", "side", "front", "the front"})
+# Chunks that T2I-CompBench leaves out, spelt as there: words of place that are no things.
+_PLACES = frozenset({"top", "the side", "the left", "the right"})
+_SPACY = "en_core_web_sm"
 
 
 class BlipQuestions:
@@ -78,27 +77,31 @@ def questions(prompt: str) -> list[str]:
 
 
 def noun_chunks(prompt: str) -> list[str]:
-    """The prompt's noun chunks. The official protocol takes spaCy's; without it our own reading splits the prompt."""
-    try:
-        chunks = _spacy_chunks(prompt)
-    except (ImportError, OSError):
-        chunks = _own_chunks(prompt)
-    kept = [chunk for chunk in chunks if chunk.lower() not in _PLACES]
+    """The prompt's noun chunks by spaCy, as in the official protocol; without it, the prompt's parts."""
+    nlp = _spacy()
+    chunks = _parts(prompt) if nlp is None else [chunk.text for chunk in nlp(prompt).noun_chunks]
+    kept = [chunk for chunk in chunks if chunk not in _PLACES]
     return kept or [prompt.strip().rstrip(".")]
 
 
-def _spacy_chunks(prompt: str) -> list[str]:
-    import spacy
+def chunker() -> str:
+    """What makes the noun chunks on this machine."""
+    if _spacy() is None:
+        return f"noun chunks by splitting at words and commas, as spaCy's {_SPACY} is not installed"
+    return f"noun chunks by spaCy's {_SPACY}"
 
-    return [chunk.text for chunk in spacy.load("en_core_web_sm")(prompt).noun_chunks]
+
+@lru_cache(maxsize=1)
+def _spacy() -> Any | None:
+    """The official protocol's spaCy pipeline, loaded once; None where it is not installed."""
+    try:
+        import spacy
+
+        return spacy.load(_SPACY)
+    except (ImportError, OSError):
+        return None
 
 
-def _own_chunks(prompt: str) -> list[str]:
-    nouns = [group.noun.text for group in read_prompt(prompt, parser="builtin", syntax="plain").groups]
+def _parts(prompt: str) -> list[str]:
     parts = re.split(r"\s*(?:,|\band\b|\bon\b|\bwith\b|\bnext to\b|\bbeside\b)\s*", prompt.strip().rstrip("."))
-    return [part for part in parts if part and (not nouns or len(part.split()) > 0)]
-
-
-def mean_score(scores: Sequence[float]) -> float:
-    """The benchmark's figure: the mean over images."""
-    return sum(scores) / len(scores) if scores else math.nan
+    return [part for part in parts if part]

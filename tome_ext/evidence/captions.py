@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -112,11 +112,6 @@ def random_caption(scene: Scene, rng: np.random.Generator) -> Caption:
 def lengthened(short: Caption, clauses: int) -> Caption:
     """``short`` with as many of the trimmings behind it, the same ones each time."""
     return joined([short, *(", " + filler for filler in _FILLERS[:clauses])])
-
-
-def uncoloured(thing: Thing) -> Thing:
-    """The thing with neither texture nor anything worn."""
-    return replace(thing, texture="plain", worn="")
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tome_ext.evidence.arms import BALANCED, FAST, PLAIN, Arm
+from tome_ext.evidence.arms import BALANCED, FAST, PLAIN, Arm, told
 from tome_ext.evidence.benchmark import Job, Judge, Maker, Sampling, Scores, jobs, judge_scene, run
+from tome_ext.evidence.blip import BlipQuestions, chunker
 from tome_ext.evidence.experiments import chosen_arms, experiment
 from tome_ext.evidence.makers import diffusers_maker, webui_maker
 from tome_ext.evidence.prompts import Prompt
@@ -33,7 +34,7 @@ def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, m
     judge = _blip(arguments) if arguments.blip else judge_scene
     known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
     if arguments.blip:
-        lines = write_scored(arguments.out, one.question, todo, known, sampling, "blip")
+        lines = write_scored(arguments.out, f"{one.question} ({chunker()})", todo, known, sampling, "blip")
     else:
         write_report(arguments.out, one.question, todo, known, sampling, **made_by)
         lines = (arguments.out / "report.md").read_text(encoding="utf-8").splitlines()
@@ -45,11 +46,14 @@ def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, m
 def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
     """T2I-CompBench's attribute binding on the prompts of a file."""
     texts = [line.strip() for line in arguments.prompts_from.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not texts:
+        raise ValueError(f"{arguments.prompts_from} holds no prompts: one a line is needed")
     prompts = [Prompt(text, arguments.prompts_from.stem) for text in texts[: arguments.limit or None]]
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
     known = _run(arguments, open_pipe, _blip(arguments), todo, sampling, say, made_by)
-    for line in write_scored(arguments.out, f"T2I-CompBench, {prompts[0].family}", todo, known, sampling, "blip"):
+    title = f"T2I-CompBench, {prompts[0].family} ({chunker()})"
+    for line in write_scored(arguments.out, title, todo, known, sampling, "blip"):
         say(line)
     return 0
 
@@ -64,12 +68,16 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Sa
     prompts = [Prompt(text, "object binding", (), pair.clean, pair.groups) for text, pair in pairs.items()]
 
     def judge(prompt: Prompt, image: Any) -> Scores:
-        return {"score": asked.score(image, pairs[prompt.text])}
+        score = asked.score(image, pairs[prompt.text])
+        return {} if score is None else {"score": score}
 
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
     known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
-    for line in write_scored(arguments.out, "Object binding, 0 to 100", todo, known, sampling, "score"):
+    scored = {key: scores for key, scores in known.items() if scores}
+    unscored = sum(1 for job in todo if known.get(job.key(sampling)) == {})
+    title = f"Object binding, 0 to 100 (images without a score: {unscored})"
+    for line in write_scored(arguments.out, title, todo, scored, sampling, "score"):
         say(line)
     return 0
 
@@ -130,19 +138,23 @@ def _run(
     made_by: _MadeBy,
 ) -> dict[str, Scores]:
     """Run one shard: under ``accelerate launch`` each process takes its own."""
+    shard = shard_of(os.environ)
+    for job in todo:  # before a model is opened: an arm may not take a prompt
+        if job.arm.settings is not None:
+            told(job.arm, job.prompt)
     maker: Maker = webui_maker(arguments.webui) if arguments.webui else diffusers_maker(open_pipe())
     say(f"{len(todo)} images, {asdict(sampling)}")
-    return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, say=say, shard=shard_of(os.environ))
+    return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, say=say, shard=shard)
 
 
 def shard_of(environment: Any) -> tuple[int, int]:
-    """Which of how many processes this is, from what ``accelerate launch`` sets."""
-    return int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+    """Which of how many processes this is, from what ``accelerate launch`` sets; ValueError where that cannot be."""
+    rank, world = (environment.get(name, default) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
+        raise ValueError(f"RANK = {rank}, WORLD_SIZE = {world}: RANK must be a whole number from 0 to WORLD_SIZE - 1")
+    return int(rank), int(world)
 
 
 def _blip(arguments: argparse.Namespace) -> Judge:
-    from tome_ext.evidence.blip import BlipQuestions
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    questions = BlipQuestions.open(arguments.blip, device)
+    questions = BlipQuestions.open(arguments.blip, torch.device(arguments.device))
     return lambda prompt, image: {"blip": questions.score(image, prompt.text)}

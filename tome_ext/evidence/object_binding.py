@@ -94,24 +94,29 @@ def question(pair: Pair) -> str:
     )
 
 
-def read_score(answer: str) -> float:
-    """The level in an answer; ValueError where there is none of the nine."""
-    found = re.findall(r"score\W{0,6}(\d+(?:\.\d+)?)", answer, re.IGNORECASE)
+# "Score: 87.5", "The score is 50/100", "Score (0-100) = 25"; not a range, and not the beginning of a longer number.
+_SCORE = re.compile(
+    r"\bscore\s*(?:\([^)]*\)\s*)?(?:is\b\s*[:=]?|[:=])\s*(\d+(?:\.\d+)?)(?!\.?\d)(?!\s*(?:[-–]|to\b|or\b|/(?!\s*100\b))\s*\d)",
+    re.IGNORECASE,
+)
+
+
+def read_score(answer: str) -> float | None:
+    """The level on the last line of an answer that has a score; None where there is none, or none of the nine."""
+    found = [number for line in answer.splitlines() for number in _SCORE.findall(line.replace("*", ""))]
     score = float(found[-1]) if found else -1.0
-    if score not in RUBRIC:
-        raise ValueError(f"no level of the rubric in the answer: {answer[-200:]!r}")
-    return score
+    return score if score in RUBRIC else None
 
 
 class Judge:
-    """A vision-language model behind an endpoint in OpenAI's form; its answers are kept in ``cache``."""
+    """A vision-language model behind an endpoint in OpenAI's form; ``cache`` keeps its answers, scored or not."""
 
     def __init__(self, url: str, model: str, cache: Path, key: str = "", seconds: float = 120) -> None:
         self._url, self._model, self._cache, self._key, self._seconds = url.rstrip("/"), model, cache, key, seconds
         cache.mkdir(parents=True, exist_ok=True)
 
-    def score(self, image: Image.Image, pair: Pair) -> float:
-        """The level of one picture: ValueError for an answer without one, OSError where nobody answers."""
+    def score(self, image: Image.Image, pair: Pair) -> float | None:
+        """The level of one picture; None for an answer without one. OSError where nobody answers."""
         asked = question(pair)
         pixels = io.BytesIO()
         image.convert("RGB").save(pixels, format="PNG")
@@ -120,11 +125,10 @@ class Judge:
         if path.exists():
             return read_score(json.loads(path.read_text(encoding="utf-8"))["answer"])
         answer = self._ask(asked, pixels.getvalue())
-        found = read_score(answer)  # an answer that cannot be read is not kept: it is asked for anew
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps({"prompt": pair.prompt, "answer": answer}), encoding="utf-8")
         os.replace(partial, path)
-        return found
+        return read_score(answer)
 
     def _ask(self, asked: str, picture: bytes) -> str:
         url = "data:image/png;base64," + base64.b64encode(picture).decode()

@@ -29,11 +29,6 @@ def load() -> tuple[Callable[[str], Any] | None, str]:
         return _loaded[0]
 
 
-def available() -> bool:
-    """Whether spaCy and one of its English models are installed (nothing is loaded)."""
-    return _find("spacy") and any(_find(m) for m in MODELS)
-
-
 def _find(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

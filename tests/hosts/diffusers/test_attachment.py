@@ -65,6 +65,7 @@ def test_every_preset_changes_the_picture_and_leaves_the_pipeline_as_it_was(sdxl
     assert np.isfinite(images).all()
     assert np.abs(images - plain).mean() > 1e-3
     assert report[0].warnings == []
+    assert (report[0].bound, report[0].failure) == (True, "")
     assert [g.noun.text for g in report[0].groups.groups] == ["cat", "dog"]
     assert not hooks(sdxl)
     assert [p.requires_grad for p in sdxl.unet.parameters()] == flags
@@ -166,6 +167,7 @@ def test_a_scheduler_of_unknown_noise_still_merges(sd15):
     assert report[0].warnings == [
         "no refinement: EDMEulerScheduler has no alphas_cumprod: refinement does not know its noise level"
     ]
+    assert report[0].failure == report[0].warnings[0]
 
 
 def test_image_to_image_refines_a_fraction_of_its_own_run(sdxl):
@@ -233,6 +235,17 @@ def test_a_failure_costs_the_refinement_and_not_the_picture(sdxl, monkeypatch):
     assert np.array_equal(images, merged)
     assert len(report[0].warnings) == 1
     assert "OutOfMemoryError: no memory" in report[0].warnings[0]
+    assert report[0].failure == report[0].warnings[0]
+
+
+def test_a_failure_is_only_that_of_images_with_something_to_bind(sdxl, monkeypatch):
+    def fail(*_):
+        raise ValueError("broken")
+
+    monkeypatch.setattr("tome_ext.hosts.diffusers.attachment.compose", fail)
+    _, report = bind(sdxl, settings_of(), [TWO, NONE], [1, 2])
+    assert [entry.bound for entry in report] == [True, False]
+    assert ["broken" in entry.failure for entry in report] == [True, False]
 
 
 def test_another_batch_than_announced_is_made_plain(sdxl):
@@ -240,7 +253,7 @@ def test_another_batch_than_announced_is_made_plain(sdxl):
     with attach(sdxl, settings_of(), [TWO]) as tome:
         images = make(sdxl, [TWO] * 3, [1, 2, 3])
     assert np.array_equal(images, plain)
-    assert "attached for 1 images, but the UNet was called with 6 rows" in tome.report[0].warnings[0]
+    assert "attached for 1 images, but the UNet was called with 6 rows" in tome.report[0].failure
 
 
 def test_an_interrupt_in_the_middle_of_refinement(sdxl):

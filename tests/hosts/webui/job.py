@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import types
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ class Processing:
         self.hr_upscale_to_x = self.hr_upscale_to_y = 96
         self.hr_second_pass_steps, self.hr_sampler_name, self.sampler_name = 0, None, "Euler"
         self.comments: dict[str, int] = {}
+        self.extra_generation_params: dict[str, str] = {}
         self.is_hr_pass = False
 
     def comment(self, text: str) -> None:
@@ -142,8 +142,3 @@ def timestep_euler(denoiser: Any, x: Tensor, at: Any) -> Tensor:
 def picture(latent: Tensor) -> Image.Image:
     values = ((latent[:3] / 4 + 0.5).clamp(0, 1) * 255).byte().permute(1, 2, 0)
     return Image.fromarray(values.contiguous().numpy()).resize((64, 64))
-
-
-def frozen_copy(cond: Any) -> Any:
-    """What a conditioning holds, to compare with later."""
-    return copy.deepcopy(cond)

@@ -299,6 +299,8 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     assert torch.equal(run.latent, merged)
     assert run.comments == ["ToMe: refinement failed; the rest is made without it (ValueError: broken)"]
     assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed; the rest is made without it"]
+    said = "refinement failed; the rest is made without it (ValueError: broken)"
+    assert run.denoiser.p.extra_generation_params == {"ToMe failure": said}
 
 
 def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatch):
@@ -346,6 +348,7 @@ def test_memory_is_made_by_checkpointing_then_by_doing_without(host, monkeypatch
     run = host.run(Processing([PROMPT]), Options())
     assert asked == [(0, "auto"), (0, "on"), (1, "on")]
     assert run.comments == ["ToMe: the memory did not suffice for refinement; the rest is made without it"]
+    assert "memory" in run.denoiser.p.extra_generation_params["ToMe failure"]
     assert clean(host.model)
 
 
@@ -386,6 +389,8 @@ def test_what_lets_no_gradient_through_is_merged_only(host, monkeypatch, module,
     assert torch.equal(run.latent, merged.latent)
     assert len(run.comments) == 1
     assert said in run.comments[0]
+    assert said in run.denoiser.p.extra_generation_params["ToMe failure"]
+    assert merged.denoiser.p.extra_generation_params == {}
 
 
 def test_regional_prompter_meets_no_pass_but_the_hosts(host):
@@ -430,10 +435,12 @@ def test_nothing_to_bind_and_unreadable_groups_are_said_once(host):
     run = host.run(Processing(["something", "something"]), Options())
     assert torch.equal(run.latent, plain.latent)
     assert run.comments == ["ToMe: nothing to bind was found in the prompt 'something'"]
+    assert run.denoiser.p.extra_generation_params == {}
     run = host.run(Processing(["something", "something"]), Options(gentle(groups="cat: (")))
     assert torch.equal(run.latent, plain.latent)
     assert len(run.comments) == 1
     assert "groups" in run.comments[0]
+    assert "groups" in run.denoiser.p.extra_generation_params["ToMe failure"]
 
 
 def test_a_hand_written_group_may_stand_in_one_part_only(host):
@@ -496,6 +503,7 @@ def test_maps_that_cannot_be_made_do_not_stop_refinement(host, monkeypatch):
     assert torch.equal(run.latent, expected)
     assert len(run.processed.images) == 1
     assert run.comments == ["ToMe: no attention maps (ValueError: no maps)"]
+    assert run.denoiser.p.extra_generation_params == {}
 
 
 def test_our_texts_do_not_reach_the_infotext(host):

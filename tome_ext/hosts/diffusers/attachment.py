@@ -32,7 +32,9 @@ class ImageReport:
 
     ``losses``: for each refined step its number and, for each loss, the values of the image's objects by
     iteration. ``maps`` and ``plain_maps``: (the object's words, its cross-attention [h, w], sum 1), of the composite
-    token and of the noun's token without ToMe, where they were asked for.
+    token and of the noun's token without ToMe, where they were asked for. ``bound``: whether it has composite tokens.
+    ``failure``: why it was made without a part of the method that was due for it, empty where none is missing; it is
+    among the warnings as well.
     """
 
     groups: Reading
@@ -40,6 +42,8 @@ class ImageReport:
     losses: list[dict[str, Any]] = field(default_factory=list)
     maps: list[tuple[str, Tensor]] = field(default_factory=list)
     plain_maps: list[tuple[str, Tensor]] = field(default_factory=list)
+    bound: bool = False
+    failure: str = ""
 
 
 @contextmanager
@@ -83,7 +87,7 @@ class Attachment:
     def __init__(
         self, pipe: Any, settings: Settings, images: Sequence[Understood], null: Tensor | None, record_maps: bool
     ) -> None:
-        self.report = [ImageReport(image.reading, image.warnings) for image in images]
+        self.report = [ImageReport(image.reading, image.warnings, bound=bool(image.located.groups)) for image in images]
         self._pipe, self._settings, self._images = pipe, settings, images
         self._null, self._record_maps = null, record_maps
         self._run: _Run | None = None
@@ -96,7 +100,7 @@ class Attachment:
             return (), self._step(unet, args, kwargs)
         except Exception as error:
             _log.exception("ToMe failed; the images are made without it")
-            self._warn(f"ToMe failed, so this step was made without it: {type(error).__name__}: {error}")
+            self._fail(f"ToMe failed, so this step was made without it: {type(error).__name__}: {error}")
             return None
 
     def _step(self, unet: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -144,7 +148,7 @@ class Attachment:
             sigma = noise_level(scheduler, call.timestep)
             to_noise = noise_of(scheduler, sigma)
         except ValueError as error:
-            self._warn(f"no refinement: {error}")
+            (self._fail if self._settings.refines else self._warn)(f"no refinement: {error}")
             run.failed = True
             return None
         null = call.null
@@ -168,7 +172,7 @@ class Attachment:
         except Exception as error:
             _log.exception("ToMe's refinement failed; the images are made without it")
             run.failed = True
-            self._warn(f"refinement failed, so the images have none from here on: {type(error).__name__}: {error}")
+            self._fail(f"refinement failed, so the images have none from here on: {type(error).__name__}: {error}")
             if step.latents.is_cuda:
                 torch.cuda.empty_cache()
             return step.latents
@@ -209,6 +213,12 @@ class Attachment:
         group = run.encoded[image].located.groups[number].group
         related = [span.text for span in group.related] + [term.text for term in group.extra]
         return " ".join([group.noun.text, *(f"+ {word}" for word in related)])
+
+    def _fail(self, text: str) -> None:
+        self._warn(text)
+        for entry in self.report:
+            if entry.bound:
+                entry.failure = entry.failure or text
 
     def _warn(self, text: str) -> None:
         for entry in self.report:

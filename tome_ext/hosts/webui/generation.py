@@ -7,7 +7,7 @@
     job_of(p).finish(p, processed)                  Script.postprocess
 
 ``job_of`` is None for a job without ToMe, and then nothing here runs. Whatever goes wrong, the image comes out, with a
-comment under it and the traceback on the console.
+comment under it and the traceback on the console. Where a part of the method is missing, its infotext says so as well.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
+from tome_ext.hosts.webui.infotext import FAILURE
 from tome_ext.hosts.webui.maps import HeatMap, picture
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling_pass import SamplingPass
@@ -85,7 +86,8 @@ class Job:
         try:
             self._show_maps(p, processed)
         except Exception as error:
-            self._fail(p, "the attention maps could not be shown", error)
+            self._host.report("ToMe: the attention maps could not be shown")
+            self._say(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
             processed.comments += f"{self._said[-1]}\n"
         finally:
             stop(p)
@@ -97,7 +99,7 @@ class Job:
         settings = self._settings
         if self._host.unet() is None:
             self._failed = True
-            self._say(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
+            self._lack(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
             return
         refine = settings.refines and not (self._second and self._options.hires == "merge")
         self._closed = self._host.closed()
@@ -114,12 +116,12 @@ class Job:
                     say=lambda text: self._say(p, text),
                 )
             if obstacle and self._pass.active:
-                self._say(p, f"tokens are merged but not refined: {obstacle}")
+                self._lack(p, f"tokens are merged but not refined: {obstacle}")
             if self._closed and self._options.show_maps:
                 self._say(p, f"no attention maps: {self._closed}")
         except GroupSyntaxError as error:
             self._failed = True
-            self._say(p, f"groups: {error}; the image is made without it")
+            self._lack(p, f"groups: {error}; the image is made without it")
         except Exception as error:
             self._failed = True
             self._fail(p, "the prompt could not be prepared; the image is made without it", error)
@@ -145,7 +147,7 @@ class Job:
             self._settings = self._settings.replace(checkpointing="on")
         else:
             if memory:
-                self._say(p, "the memory did not suffice for refinement; the rest is made without it")
+                self._lack(p, "the memory did not suffice for refinement; the rest is made without it")
             self._settings = self._settings.replace(iterations=0, binding_iterations=0)
         at.settings = self._settings
         self._apply(p, call, at)
@@ -171,7 +173,12 @@ class Job:
 
     def _fail(self, p: Any, what: str, error: Exception) -> None:
         self._host.report(f"ToMe: {what}")
-        self._say(p, f"{what} ({type(error).__name__}: {error})")
+        self._lack(p, f"{what} ({type(error).__name__}: {error})")
+
+    def _lack(self, p: Any, text: str) -> None:
+        """Say that images lack a part of the method, in their infotext too: the API's answers have no comments."""
+        p.extra_generation_params.setdefault(FAILURE, text)
+        self._say(p, text)
 
     def _say(self, p: Any, text: str) -> None:
         line = f"ToMe: {text}"

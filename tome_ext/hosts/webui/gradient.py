@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tome_ext.unet import frozen
+
 
 @contextmanager
 def ordinary() -> Iterator[None]:
@@ -38,7 +40,7 @@ def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None
     with ExitStack() as stack:
         for module in modules:
             stack.enter_context(_accepted(module))
-            stack.enter_context(_frozen(module))
+            stack.enter_context(frozen(module))
             for norm in _norms(module):
                 stack.callback(norm.register_forward_pre_hook(_copied).remove)
         stack.enter_context(torch.inference_mode(False))
@@ -106,19 +108,6 @@ def _follow(value: Tensor, stand_in: Tensor) -> None:
     if (value.device, value.data_ptr(), value.dtype) != (stand_in.device, stand_in.data_ptr(), stand_in.dtype):
         with torch.inference_mode():
             value.data = _over(stand_in)
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """No parameter requires a gradient; those that did do so again afterwards, and only those."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 def _saved_as_copies(modules: tuple[nn.Module, ...]) -> torch.autograd.graph.saved_tensors_hooks:
