@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.hosts.webui.features import FEATURES, LONG, Feature, row, write_table
+from tests.hosts.webui.server import HOST, PLAIN
 
 pytestmark = pytest.mark.webui
 
@@ -71,6 +72,26 @@ def test_feature(servers, feature: Feature):
     assert [one for one in comments if feature.comment and feature.comment in one] or not feature.comment
     assert len(comments) == bool(feature.comment), comments
     write_table(row(feature, plain, first, comments))
+
+
+@pytest.mark.skipif(HOST != "a1111", reason="the others move the latents within the prediction")
+@pytest.mark.parametrize("checkpoint", ["sdxl", "sd15", "sd2-v"])
+def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones(servers, checkpoint):
+    server = servers()
+    if not server.has(checkpoint):
+        pytest.skip(f"the host has no {checkpoint}")
+    server.load(checkpoint)
+    server.probe("watch")
+    server.make({"latent_step": 2, "step_size": 1, "window_stop": 0.6}, batch_size=2, negative_prompt="a boat")
+    steps = server.probe("steps")
+    assert server.comments() == []
+    assert len(steps) == PLAIN["steps"]
+    assert [step["moved"] > 1e-3 for step in steps] == [number <= 3 for number in range(len(steps))]
+    for step in steps:
+        close = 1e-6 * step["size"]
+        assert step["left"] >= step["moved"] / 2
+        assert step["off"] <= close
+        assert step.get("drift", 0.0) <= close
 
 
 def test_different_prompts_in_one_batch(webui):

@@ -153,10 +153,13 @@ class SigmaCall:
             self._moved(given - params.x)
 
     def _moved(self, back: Tensor) -> None:
-        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents."""
+        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents.
+
+        In place: the host goes on with its own tensor and does not read ``params.x`` again.
+        """
 
         def undo(params: Any) -> None:
-            params.x = params.x + back.to(params.x)
+            params.x.add_(back.to(params.x))
 
         setattr(self._params.denoiser.inner_model, AFTER, undo)
 
