@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from standins import infotext_line, parse_infotext_line
 from test_options import mappings
 
-from tome_ext.hosts.webui.infotext import KEY, entries, parser_used, read, reader
+from tome_ext.hosts.webui.infotext import KEY, entries, parser_used, read, reader, written
 from tome_ext.hosts.webui.options import Options, arguments
 from tome_ext.settings import Settings, preset
 
@@ -78,6 +78,18 @@ def test_an_infotext_from_anyone_gives_valid_options(params):
     found = read(params)
     assert found.enabled
     assert Options.from_args(found.to_args()) == found
+
+
+def test_a_failure_is_left_out_when_reading():
+    options = Options(True, preset("paper"))
+    made = written({"Of others": 1, "ToMe groups": "of the cell before"}, entries(options), "out of luck")
+    assert [key for key in made if "groups" in key] == []
+    assert made["ToMe failure"] == "out of luck"
+    params = parse_infotext_line(infotext_line(made))
+    assert read(params) == repeated(options)
+    alone = parse_infotext_line(infotext_line(written(params, {}, "out of luck")))
+    assert read(alone) == Options()
+    assert reader("enabled")(alone) is False
 
 
 @given(st.dictionaries(st.sampled_from([KEY, "ToMe changes", "ToMe groups", "ToMe parser", "ToMe layers"]), st.text()))

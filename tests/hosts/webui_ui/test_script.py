@@ -131,9 +131,10 @@ def test_on_starts_a_job_with_the_options_and_writes_the_infotext(script, genera
     assert options.settings.iterations == 7
     assert p.extra_generation_params["ToMe"] == "paper"
     assert p.extra_generation_params["ToMe changes"] == "iterations=7"
+    script.before_process_batch(p, batch_number=0, prompts=[])
     script.process_before_every_sampling(p, x=1, noise=2, c=3, uc=4)
     script.postprocess(p, None)
-    assert p.job.calls == ["before_sampling", "finish"]
+    assert p.job.calls == ["before_batch", "before_sampling", "finish"]
 
 
 def test_a_p_used_again_without_tome_keeps_nothing(script, generation):
@@ -169,6 +170,31 @@ def test_an_error_at_the_start_makes_a_plain_image_that_says_so(script, generati
     assert p.comments == ["ToMe was not used: RuntimeError: the cable came out"]
     assert p.extra_generation_params == {"ToMe failure": "RuntimeError: the cable came out"}
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_entries_that_cannot_be_made_leave_no_job(script, generation, monkeypatch, host):
+    module = sys.modules["tome_ext.hosts.webui.script"]
+    monkeypatch.setattr(module, "entries", lambda options: 1 / 0)
+    p = Processing()
+    script.process(p, True)
+    assert generation.started == []
+    assert list(p.extra_generation_params) == ["ToMe failure"]
+
+
+def test_a_callback_that_fails_ends_the_job(script, generation):
+    p = Processing()
+    script.process(p, True)
+    p.job.before_sampling = lambda *_: 1 / 0
+    script.process_before_every_sampling(p, c=None)
+    assert generation.stopped == [p]
+    assert p.extra_generation_params == {"ToMe failure": "ZeroDivisionError: division by zero"}
+
+
+def test_a_failure_after_a_model_call_does_not_reach_the_host(host, generation, capsys):
+    generation.on_denoised = lambda params: 1 / 0
+    (callback,) = host.callbacks.registered["on_cfg_denoised"]
+    callback(types.SimpleNamespace())
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_not_an_error(script, generation):

@@ -2,6 +2,9 @@
 
 ``ToMe: paper, ToMe changes: "iterations=6, ets=false", ToMe groups: "cat: hat"``: the nearest preset, what differs
 from it, every text on its own, and the parser that read the prompt. An image made without ToMe has none of it.
+
+``ToMe failure: ...`` says what went wrong: alone where nothing of ToMe is in the image, else beside the settings.
+Reading leaves it out.
 """
 
 from __future__ import annotations
@@ -38,6 +41,12 @@ def entries(options: Options) -> dict[str, str]:
         out[CHANGES] = ", ".join(named)
     out |= {_TEXTS[name]: text for name, text in texts.items() if text}
     return out | {PARSER: parser_used(options.settings.parser), VERSION: __version__}
+
+
+def written(params: Mapping[str, Any], ours: Mapping[str, str], failure: str = "") -> dict[str, Any]:
+    """The infotext's parameters with these entries, and this failure, in place of all that we put there before."""
+    kept = {key: value for key, value in params.items() if not str(key).startswith(KEY)}
+    return {**kept, **ours, **({FAILURE: failure} if failure else {})}
 
 
 def parser_used(name: str) -> str:
