@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from standins import Component, Processing
@@ -45,6 +47,21 @@ def test_every_control_says_what_it_does_and_numbers_know_their_range(script):
 def test_the_defaults_that_the_api_takes_from_the_controls_are_json_and_off(script):
     args = [c.value for c in script.controls]
     assert options_module().Options.from_args(json.loads(json.dumps(args))) == options_module().Options()
+
+
+def test_every_class_of_the_style_sheet_is_given_to_a_component_that_is_shown(script):
+    given = {
+        name
+        for c in Component.made
+        if type(c).__name__ != "InputAccordion"
+        for name in c.kwargs.get("elem_classes", [])
+    }
+    style = (Path(__file__).parents[3] / "style.css").read_text(encoding="utf-8")
+    html = "\n".join(
+        path.read_text(encoding="utf-8") for path in (Path(__file__).parents[3] / "tome_ext").rglob("*preview.py")
+    )
+    for name in set(re.findall(r"\.(tome-[a-z-]+)", style)):
+        assert name in given or f'class="{name}' in html, name
 
 
 def test_ui_can_be_called_again_for_the_api(script):
