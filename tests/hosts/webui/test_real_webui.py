@@ -74,6 +74,40 @@ def test_feature(servers, feature: Feature):
     write_table(row(feature, plain, first, comments))
 
 
+def test_a_failure_stands_in_the_infotext_of_the_batch_that_it_belongs_to(webui):
+    for what, settings in (("understand", False), ("refine", True)):
+        webui.probe("break", what=f"tome_ext.hosts.webui.sampling_pass.{what}", times=1)
+        first, second = webui.make({}, n_iter=2).infotexts[-2:]
+        webui.probe("break", what="")
+        assert "ToMe failure: " in first
+        assert "broken by the test" in first
+        assert ("ToMe: balanced" in first) == settings
+        assert "ToMe: balanced" in second
+        assert ("ToMe failure: " in second) == settings  # what cannot be refined is not tried again
+
+
+@pytest.mark.skipif(HOST != "a1111", reason="the others have no such script")
+def test_a_script_that_samples_in_its_own_way_begins_each_batch_anew(servers):
+    server = servers()
+    if not server.has("sd15"):
+        pytest.skip("the host has no sd15")
+    server.load("sd15")
+    image = server.make(seed=9).encoded[0]
+    # Without randomness both batches begin with the same noise.
+    alternative = ["", True, False, "", "", True, 4, True, 1.0, 0.0, False]
+    made = server.make(
+        {"window_stop": 1.0},
+        "img2img",
+        init_images=[image],
+        n_iter=2,
+        script_name="img2img alternative test",
+        script_args=alternative,
+    )
+    first, second = made.pixels[-2:]
+    assert server.comments() == []
+    assert np.array_equal(first, second)
+
+
 @pytest.mark.skipif(HOST != "a1111", reason="the others move the latents within the prediction")
 @pytest.mark.parametrize("checkpoint", ["sdxl", "sd15", "sd2-v"])
 def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones(servers, checkpoint):
