@@ -8,9 +8,11 @@ them out. A failed attempt is noted in ``.install-note`` and not repeated until 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.metadata
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,9 +84,13 @@ def note() -> None:
 
 
 def installed() -> dict[str, str]:
-    """The versions of all packages."""
-    found = ((d.metadata["Name"], d.version) for d in importlib.metadata.distributions())
-    return {name: version for name, version in found if name and version}
+    """The versions of all packages by normalised name (PEP 503); of two, the one that Python imports: the first."""
+    found: dict[str, str] = {}
+    for one in importlib.metadata.distributions():
+        name, version = one.metadata["Name"], one.version
+        if name and version:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    return found
 
 
 def install_spacy() -> None:
@@ -104,7 +110,7 @@ def download_model() -> bytes:
     try:
         with urllib.request.urlopen(MODEL_URL, timeout=20) as answer:
             data: bytes = answer.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise StepError(f"the model {MODEL} could not be downloaded ({error}).") from error
     if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
         raise StepError(f"the downloaded model {MODEL} is not the expected file (SHA-256) and was not installed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import importlib.util
 import io
 import os
@@ -24,6 +25,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "NOTE", tmp_path / "note")
     monkeypatch.setattr(module, "MODEL_SHA256", hashlib.sha256(WHEEL).hexdigest())
     monkeypatch.setattr(module, "has", lambda name: name in module.there)
+    module.really_installed = module.installed
     monkeypatch.setattr(module, "installed", lambda: {"numpy": "1.26.2", "torch": "2.1.2+cu121"})
     for name in ("TOME_SPACY", "COMMANDLINE_ARGS", "INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -78,6 +80,22 @@ def test_offline_it_says_so_in_one_line_and_does_not_try_again(install, capsys):
     install.main()
     assert len(install.asked) == 1
     assert capsys.readouterr().out == ""
+
+
+def test_a_download_that_breaks_off_is_said(install, capsys):
+    install.answer = http.client.IncompleteRead(b"a wh")
+    install.main()
+    assert "could not be downloaded" in capsys.readouterr().out
+    assert install.commands == []
+
+
+def test_of_two_packages_of_one_name_the_one_that_is_imported_is_held(install, tmp_path, monkeypatch):
+    for folder, name, version in (("first", "Some_Package.x", "2.0"), ("second", "some-package-x", "1.0")):
+        place = tmp_path / folder / f"some_package_x-{version}.dist-info"
+        place.mkdir(parents=True)
+        (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "first"), str(tmp_path / "second")])
+    assert install.really_installed() == {"some-package-x": "2.0"}
 
 
 def test_pip_s_last_word_is_told(install, capsys):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from tome_ext.words import read_prompt
@@ -126,12 +123,6 @@ def test_a_broken_model_is_a_warning(monkeypatch):
     assert nlp is None
     assert "en_core_web_sm does not load" in problem
     assert spacy_parser.load() == (nlp, problem)
-
-
-def test_warming_up_loads_the_lexicon_in_the_background():
-    work = "from tome_ext.words import lexicon, warm_up; warm_up('builtin').join(); print(lexicon._table.cache_info())"
-    made = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=True)
-    assert "currsize=1" in made.stdout
 
 
 def test_unknown_choices_are_errors():

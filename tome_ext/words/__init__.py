@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tome_ext.words.groups import Group, Ignored, Reading, Span, Term
 from tome_ext.words.manual import GroupSyntaxError
-from tome_ext.words.reading import PARSERS, read_prompt, warm_up
+from tome_ext.words.reading import PARSERS, read_prompt
 
 __all__ = [
     "PARSERS",
@@ -15,5 +15,4 @@ __all__ = [
     "Span",
     "Term",
     "read_prompt",
-    "warm_up",
 ]

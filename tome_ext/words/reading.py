@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from tome_ext.words import builtin, spacy_parser
 from tome_ext.words.assemble import disjoint, group_of, ignored_of
 from tome_ext.words.clean import clean_prompt
@@ -50,17 +48,6 @@ def read_prompt(
             sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)
         ),
     )
-
-
-def warm_up(parser: str = "auto") -> threading.Thread:
-    """Load what reading prompts needs (the lexicon, a spaCy model) in the background, before the first prompt."""
-
-    def work() -> None:
-        read_prompt("a red book", parser=parser)
-
-    thread = threading.Thread(target=work, name="tome-words", daemon=True)
-    thread.start()
-    return thread
 
 
 def _start(ignored: Ignored) -> int:

@@ -29,6 +29,13 @@ def load() -> tuple[Callable[[str], Any] | None, str]:
         return _loaded[0]
 
 
+def model() -> str:
+    """The name and version of the model that :func:`load` gives, such as "en_core_web_sm 3.7.1"; empty without one."""
+    meta = getattr(load()[0], "meta", {})
+    named = [f"{meta[key]}" for key in ("lang", "name", "version") if key in meta]
+    return f"{named[0]}_{named[1]} {named[2]}" if len(named) == 3 else ""
+
+
 def _find(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

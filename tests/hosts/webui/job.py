@@ -27,6 +27,9 @@ class Options:
     show_maps: bool = False
 
 
+ENTRIES = {"ToMe": "balanced", "ToMe version": "0"}
+
+
 class Processing:
     """The host's ``p``."""
 
@@ -39,7 +42,7 @@ class Processing:
         self.hr_upscale_to_x = self.hr_upscale_to_y = 96
         self.hr_second_pass_steps, self.hr_sampler_name, self.sampler_name = 0, None, "Euler"
         self.comments: dict[str, int] = {}
-        self.extra_generation_params: dict[str, str] = {}
+        self.extra_generation_params: dict[str, Any] = {}
         self.is_hr_pass = False
 
     def comment(self, text: str) -> None:
@@ -68,15 +71,26 @@ class Host:
         cond: Any = None,
         scale: float = 4.0,
         at: Any = None,
+        job: Any = None,
+        last: bool = True,
+        told: bool = True,
     ) -> Run:
-        """Sample; ``at(denoiser)`` is called before each model call."""
+        """Sample a batch; ``at(denoiser)`` is called before each model call.
+
+        ``job``: that of the batches before, or of the first pass; ``last``: whether no more follow. ``told``: whether
+        the callback before sampling is called, as it is but by some scripts of the host.
+        """
         from tome_ext.hosts.webui import generation
 
-        job = None if options is None else generation.start(p, options)
+        if job is None and options is not None:
+            job = generation.start(p, options, ENTRIES)
+            p.extra_generation_params.update(ENTRIES)
+        if job is not None and (options is not None or not p.is_hr_pass):
+            job.before_batch(p)
         cond, uncond = cond or self.condition(p)
         noise = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in p.seeds])
-        if job is not None:
-            generation.job_of(p).before_sampling(p, noise, noise, cond, uncond)
+        if job is not None and told:
+            generation.job_of(p).before_sampling(p, cond)
         callbacks = types.SimpleNamespace(denoise=generation.on_denoise, denoised=generation.on_denoised)
         denoiser = standins.Denoiser(p, self.model, timesteps, callbacks)
         denoiser.total_steps = p.steps
@@ -93,8 +107,8 @@ class Host:
             comments="".join(f"{comment}\n" for comment in p.comments),
             index_of_first_image=0,
         )
-        run = Run(latent, denoiser, processed, list(p.comments), job)
-        if generation.job_of(p) is not None:
+        run = Run(latent, denoiser, processed, list(p.comments), job, dict(p.extra_generation_params))
+        if last and generation.job_of(p) is not None:
             generation.job_of(p).finish(p, processed)
         return run
 
@@ -106,6 +120,7 @@ class Run:
     processed: Any
     comments: list[str]
     job: Any
+    entries: dict[str, Any]
 
     def texts(self) -> list[Tensor]:
         """What the model was given for text, call by call."""

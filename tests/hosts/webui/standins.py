@@ -139,7 +139,7 @@ class TimestepModel(nn.Module):
 
 
 class Denoiser:
-    """The guidance: stacks the rows, calls the callbacks, reads everything back."""
+    """The guidance: stacks the rows, calls the callbacks, reads back what the first one left."""
 
     def __init__(self, p: Any, model: Model, timesteps: bool, callbacks: types.SimpleNamespace) -> None:
         self.p, self.model, self.callbacks = p, model, callbacks
@@ -170,9 +170,10 @@ class Denoiser:
         self.seen.append(params)
         both = [self._predict(params, params.text_cond, slice(0, len(rows)))]
         both.append(self._predict(params, params.text_uncond, slice(len(rows), None)))
-        after = types.SimpleNamespace(x=torch.cat(both), inner_model=self.inner_model)
-        self.callbacks.denoised(after)
-        out, negative = after.x[: len(rows)], after.x[len(rows) :]
+        made = torch.cat(both)
+        # What the callback leaves in ``x`` is not read back.
+        self.callbacks.denoised(types.SimpleNamespace(x=made, inner_model=self.inner_model))
+        out, negative = made[: len(rows)], made[len(rows) :]
         result = negative.clone()
         for row, (image, weight) in enumerate(zip(rows, [w for own in weights for w in own], strict=True)):
             result[image] += (out[row] - negative[image]) * weight * extra["cond_scale"]

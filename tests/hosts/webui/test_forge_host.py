@@ -304,6 +304,19 @@ def test_moved_latents_move_the_prediction_alone(host):
     assert not torch.allclose(made[0], plain[0])
 
 
+def test_a_call_whose_latents_others_replaced_is_predicted_and_stepped_from_theirs(host):
+    with torch.inference_mode():
+        with ordinary():
+            call = host.host.call(host.params)
+            call.change(call.context, None, {0: call.step(0, 0, None).latents + 0.1}, [0, 1, 1])
+        host.params.x = host.params.x * 0.5
+        expected = host.patcher.model.apply_model(
+            host.params.x, host.params.sigma, c_crossattn=host.params.text_cond[:2]
+        )
+        assert torch.equal(sample(host), expected)
+    assert host.objects.unet is host.patcher
+
+
 def test_after_a_failed_call_the_next_begins_with_the_host_s_own_patcher(host):
     def move():
         call = host.host.call(host.params)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.hosts.webui import standins
-from tests.hosts.webui.job import Host, Options, Processing, gentle
+from tests.hosts.webui.job import ENTRIES, Host, Options, Processing, gentle
 from tome_ext.settings import preset
 
 PROMPT = "a red cat and a blue dog"
@@ -374,6 +374,129 @@ def test_a_row_is_refined_once_when_a_later_one_fails(host, monkeypatch):
     torch.testing.assert_close(made, expected, **CLOSE)
 
 
+def test_memory_that_does_not_suffice_for_merging_is_said(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    plain = host.run(Processing([PROMPT])).latent
+    monkeypatch.setattr(sampling_pass, "compose", raising(RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")))
+    run = host.run(Processing([PROMPT]), fast())
+    assert torch.equal(run.latent, plain)
+    assert run.comments == ["ToMe: the memory did not suffice for merging; the rest is made without it"]
+    assert run.entries == {"ToMe failure": "the memory did not suffice for merging; the rest is made without it"}
+
+
+@pytest.mark.parametrize("what", ["understand", "compose"])
+def test_an_image_without_any_of_tome_has_the_failure_in_place_of_the_settings(host, monkeypatch, what):
+    from tome_ext.hosts.webui import sampling_pass
+
+    monkeypatch.setattr(sampling_pass, what, raising(KeyError(f"broken\n{'x' * 300}")))
+    p = Processing([PROMPT])
+    p.extra_generation_params["Of others"] = 1
+    entries = host.run(p, fast()).entries
+    assert list(entries) == ["Of others", "ToMe failure"]
+    assert len(entries["ToMe failure"]) <= 201
+
+
+def test_an_image_that_lacks_something_has_the_failure_beside_the_settings(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    assert host.run(Processing([PROMPT]), Options()).entries == ENTRIES
+    monkeypatch.setattr(sampling_pass, "refine", raising(ValueError("broken")))
+    entries = host.run(Processing([PROMPT]), Options()).entries
+    assert entries.pop("ToMe failure") == "refinement failed; the rest is made without it (ValueError: broken)"
+    assert entries == ENTRIES
+
+
+def test_a_failure_midway_is_beside_the_settings(host, monkeypatch):
+    def spoil(denoiser):
+        if denoiser.step == 5:
+            monkeypatch.setattr(type(denoiser.p.job()._pass), "apply", raising(ValueError("broken")))
+
+    p = Processing([PROMPT])
+    p.job = lambda: p._tome_job
+    entries = host.run(p, fast(), at=spoil).entries
+    assert entries == {**ENTRIES, "ToMe failure": "failed (ValueError: broken)"}
+
+
+def test_a_latent_step_that_cannot_be_undone_is_said(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+    from tome_ext.refinement import Report
+
+    def moved(step, tokens, settings):
+        return tokens, step.latents + 0.25, Report(step.index)
+
+    def smaller(params):
+        params.x = params.x[..., :3]
+        given(params)
+
+    from tome_ext.hosts.webui import generation
+
+    given = generation.on_denoised
+    monkeypatch.setattr(sampling_pass, "refine", moved)
+    monkeypatch.setattr(generation, "on_denoised", smaller)
+    run = host.run(Processing([PROMPT]), Options(gentle(latent_step=1.0)))
+    assert "the latent step could not be undone" in run.entries["ToMe failure"]
+    assert run.entries["ToMe"] == "balanced"
+
+
+def test_each_batch_is_tried_and_has_an_infotext_of_its_own(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    real, broken = sampling_pass.understand, raising(ValueError("broken"))
+    p, job, found = Processing([PROMPT]), None, []
+    for number, understand in enumerate((real, broken, real)):
+        monkeypatch.setattr(sampling_pass, "understand", understand)
+        run = host.run(p, fast(), job=job, last=number == 2)
+        job = run.job
+        found.append(sorted(run.entries))
+    assert found == [sorted(ENTRIES), ["ToMe failure"], sorted(ENTRIES)]
+    assert len(run.comments) == 1
+
+
+def test_groups_that_cannot_be_read_are_so_in_every_batch(host):
+    p = Processing([PROMPT])
+    first = host.run(p, Options(gentle(groups="cat: (")), last=False)
+    second = host.run(p, job=first.job)
+    assert list(first.entries) == list(second.entries) == ["ToMe failure"]
+    assert second.entries == first.entries
+    assert len(second.comments) == 1
+
+
+def test_what_the_second_pass_cannot_do_the_first_passes_after_it_can(host, monkeypatch):
+    from tome_ext.hosts.webui import sampling_pass
+
+    real, asked = sampling_pass.refine, []
+    p = Processing([PROMPT])
+
+    def refine(step, tokens, settings):
+        asked.append((p.is_hr_pass, step.index, settings.checkpointing))
+        if p.is_hr_pass:
+            raise torch.cuda.OutOfMemoryError
+        return real(step, tokens, settings)
+
+    monkeypatch.setattr(sampling_pass, "refine", refine)
+    job, entries = None, []
+    options = Options(gentle(window_stop=0.1), hires="refine")
+    for _ in range(2):
+        p.is_hr_pass = False
+        job = host.run(p, options, job=job, last=False).job
+        p.is_hr_pass = True
+        entries.append(host.run(p, job=job, last=False).entries)
+    assert asked == [(False, 0, "auto"), (True, 0, "auto"), (True, 0, "on"), (False, 0, "auto")]
+    said = "the memory did not suffice for refinement; the rest is made without it"
+    assert entries == [{**ENTRIES, "ToMe failure": said}] * 2
+
+
+def test_a_batch_whose_sampling_is_not_announced_begins_with_tokens_of_its_own(host):
+    """Scripts that sample in a way of their own, with a conditioning that the host kept."""
+    settings = gentle(window_stop=1.0)
+    p = Processing([PROMPT])
+    cond = host.condition(p)
+    first = host.run(p, Options(settings), cond=cond, told=False, last=False)
+    second = host.run(p, job=first.job, cond=cond, told=False)
+    assert torch.equal(second.latent, first.latent)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "value", "said"),
     [
@@ -389,8 +512,8 @@ def test_what_lets_no_gradient_through_is_merged_only(host, monkeypatch, module,
     assert torch.equal(run.latent, merged.latent)
     assert len(run.comments) == 1
     assert said in run.comments[0]
-    assert said in run.denoiser.p.extra_generation_params["ToMe failure"]
-    assert merged.denoiser.p.extra_generation_params == {}
+    assert said in run.entries["ToMe failure"]
+    assert run.entries["ToMe"] == "balanced"
 
 
 def test_regional_prompter_meets_no_pass_but_the_hosts(host):
@@ -492,6 +615,24 @@ def test_maps_follow_the_images_with_their_infotexts(host):
     assert run.processed.infotexts == ["image 0", "image 1", "image 2", "image 0", "image 2"]
     assert [image.info.get("parameters") for image in run.processed.images[3:]] == ["image 0", "image 2"]
     assert run.processed.images[3].tobytes() != run.processed.images[4].tobytes()
+
+
+def test_maps_are_drawn_over_the_images_among_masks_and_the_pictures_of_others(host):
+    opts = host.fakes["modules.shared"].opts
+    opts.return_mask, opts.return_mask_composite = True, False
+    prompts = [PROMPT, PROMPT]
+    alone = host.run(Processing(prompts), Options(show_maps=True)).processed.images[2:]
+    p = Processing(prompts)
+    made = host.run(p, Options(show_maps=True), last=False)
+    one, two = made.processed.images
+    black = one.point(lambda value: 0)
+    for masked in (True, False):
+        p.mask_for_overlay = black if masked else None
+        made.processed.images = [one, black, two, black] if masked else [one, two]
+        made.processed.images += [black] * 2  # another extension's, behind all
+        made.processed.infotexts = ["image 0", "image 1"]
+        made.job._show_maps(p, made.processed)
+        assert [image.tobytes() for image in made.processed.images[-2:]] == [image.tobytes() for image in alone]
 
 
 def test_maps_that_cannot_be_made_do_not_stop_refinement(host, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.hosts.webui.features import FEATURES, LONG, Feature, row, write_table
+from tests.hosts.webui.server import HOST, PLAIN
 
 pytestmark = pytest.mark.webui
 
@@ -71,6 +72,60 @@ def test_feature(servers, feature: Feature):
     assert [one for one in comments if feature.comment and feature.comment in one] or not feature.comment
     assert len(comments) == bool(feature.comment), comments
     write_table(row(feature, plain, first, comments))
+
+
+def test_a_failure_stands_in_the_infotext_of_the_batch_that_it_belongs_to(webui):
+    for what, settings in (("understand", False), ("refine", True)):
+        webui.probe("break", what=f"tome_ext.hosts.webui.sampling_pass.{what}", times=1)
+        first, second = webui.make({}, n_iter=2).infotexts[-2:]
+        webui.probe("break", what="")
+        assert "ToMe failure: " in first
+        assert "broken by the test" in first
+        assert ("ToMe: balanced" in first) == settings
+        assert "ToMe: balanced" in second
+        assert ("ToMe failure: " in second) == settings  # what cannot be refined is not tried again
+
+
+@pytest.mark.skipif(HOST != "a1111", reason="the others have no such script")
+def test_a_script_that_samples_in_its_own_way_begins_each_batch_anew(servers):
+    server = servers()
+    if not server.has("sd15"):
+        pytest.skip("the host has no sd15")
+    server.load("sd15")
+    image = server.make(seed=9).encoded[0]
+    # Without randomness both batches begin with the same noise.
+    alternative = ["", True, False, "", "", True, 4, True, 1.0, 0.0, False]
+    made = server.make(
+        {"window_stop": 1.0},
+        "img2img",
+        init_images=[image],
+        n_iter=2,
+        script_name="img2img alternative test",
+        script_args=alternative,
+    )
+    first, second = made.pixels[-2:]
+    assert server.comments() == []
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.skipif(HOST != "a1111", reason="the others move the latents within the prediction")
+@pytest.mark.parametrize("checkpoint", ["sdxl", "sd15", "sd2-v"])
+def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones(servers, checkpoint):
+    server = servers()
+    if not server.has(checkpoint):
+        pytest.skip(f"the host has no {checkpoint}")
+    server.load(checkpoint)
+    server.probe("watch")
+    server.make({"latent_step": 2, "step_size": 1, "window_stop": 0.6}, batch_size=2, negative_prompt="a boat")
+    steps = server.probe("steps")
+    assert server.comments() == []
+    assert len(steps) == PLAIN["steps"]
+    assert [step["moved"] > 1e-3 for step in steps] == [number <= 3 for number in range(len(steps))]
+    for step in steps:
+        close = 1e-6 * step["size"]
+        assert step["left"] >= step["moved"] / 2
+        assert step["off"] <= close
+        assert step.get("drift", 0.0) <= close
 
 
 def test_different_prompts_in_one_batch(webui):

@@ -22,7 +22,10 @@ class StubJob:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def before_sampling(self, p, x, noise, c, uc):
+    def before_batch(self, p):
+        self.calls.append("before_batch")
+
+    def before_sampling(self, p, c):
         self.calls.append("before_sampling")
 
     def finish(self, p, processed):
@@ -56,7 +59,7 @@ def generation(host, monkeypatch):
     fake = types.ModuleType("tome_ext.hosts.webui.generation")
     fake.started, fake.stopped, fake.denoised, fake.error = [], [], [], None
 
-    def start(p, options):
+    def start(p, options, entries):
         if fake.error:
             raise fake.error
         fake.started.append(options)

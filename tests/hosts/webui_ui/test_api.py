@@ -6,7 +6,7 @@ import pytest
 
 from tome_ext.hosts.webui.api import RequestError, answer_groups, answer_settings, problem
 from tome_ext.hosts.webui.options import TITLE, Options, arguments
-from tome_ext.settings import preset
+from tome_ext.settings import PRESETS, preset
 
 
 def request(args, title=TITLE):
@@ -39,10 +39,13 @@ def test_arguments_that_are_no_list_are_refused_with_an_example():
     assert "args must be a list: [true, " in problem(request({"enabled": True}))
 
 
-def test_a_listed_value_that_a_preset_would_win_over_is_refused():
-    args = Options(True).to_args()
-    args[1] = "paper"  # balanced values beside it: 1 iteration, where the preset has 4
-    assert problem(request(args)).startswith("iterations = 1 contradicts the preset 'paper', which has 4")
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_with_the_host_s_own_defaults_behind_it_is_that_preset(name):
+    """The WebUI fills what a request leaves out; other programs send that list on."""
+    args = [s.default for s in arguments()]
+    args[:2] = [True, name]
+    assert problem(request(args)) == ""
+    assert Options.from_args(args) == Options(True, preset(name))
 
 
 def test_groups_are_read_for_every_prompt_and_every_part_of_it():

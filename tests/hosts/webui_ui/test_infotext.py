@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 from standins import infotext_line, parse_infotext_line
 from test_options import mappings
 
-from tome_ext.hosts.webui.infotext import KEY, entries, parser_used, read, reader
+from tome_ext.hosts.webui.infotext import KEY, entries, parser_used, read, reader, written
 from tome_ext.hosts.webui.options import Options, arguments
 from tome_ext.settings import Settings, preset
+from tome_ext.words import spacy_parser
 
 # What people type, and what the WebUI's own syntax makes of it.
 texts = st.text(
@@ -78,6 +80,29 @@ def test_an_infotext_from_anyone_gives_valid_options(params):
     found = read(params)
     assert found.enabled
     assert Options.from_args(found.to_args()) == found
+
+
+def test_spacy_is_named_with_its_model(monkeypatch):
+    nlp = types.SimpleNamespace(meta={"lang": "en", "name": "core_web_sm", "version": "3.7.1"})
+    monkeypatch.setattr(spacy_parser, "_loaded", [(nlp, "")])
+    for parser in ("auto", "spacy"):
+        params = through(Options(True, Settings(parser=parser)))
+        assert params["ToMe parser"] == "spacy en_core_web_sm 3.7.1"
+        assert read(params).settings.parser == "spacy"
+    monkeypatch.setattr(spacy_parser, "_loaded", [(None, "not installed")])
+    assert through(Options(True, Settings(parser="spacy")))["ToMe parser"] == "spacy"
+
+
+def test_a_failure_is_left_out_when_reading():
+    options = Options(True, preset("paper"))
+    made = written({"Of others": 1, "ToMe groups": "of the cell before"}, entries(options), "out of luck")
+    assert [key for key in made if "groups" in key] == []
+    assert made["ToMe failure"] == "out of luck"
+    params = parse_infotext_line(infotext_line(made))
+    assert read(params) == repeated(options)
+    alone = parse_infotext_line(infotext_line(written(params, {}, "out of luck")))
+    assert read(alone) == Options()
+    assert reader("enabled")(alone) is False
 
 
 @given(st.dictionaries(st.sampled_from([KEY, "ToMe changes", "ToMe groups", "ToMe parser", "ToMe layers"]), st.text()))

@@ -38,10 +38,11 @@ def axis(webui, label):
     return webui.script_info("x/y/z plot")[0]["args"][0]["choices"].index(label)
 
 
-def grid(webui, x, values):
+def grid(webui, x, values, y="", y_values="", ours=(True,)):
     none = [0, "", []]
-    args = [axis(webui, x), values, [], *none, *none, True, True, False, False, False, False, False, 0, True]
-    return webui.status("/sdapi/v1/txt2img", request([True], script_name="X/Y/Z plot", script_args=args))
+    second = [axis(webui, y), y_values, []] if y else none
+    args = [axis(webui, x), values, [], *second, *none, True, True, False, False, False, False, False, 0, True]
+    return webui.status("/sdapi/v1/txt2img", request([*ours], script_name="X/Y/Z plot", script_args=args))
 
 
 def test_script_info_shows_every_argument_with_label_range_and_default_in_both_tabs(webui):
@@ -68,6 +69,8 @@ def test_a_preset_s_name_and_values_by_name_are_taken(webui, tab):
     assert "ToMe: fast, " in webui.image([True, "fast"], tab, **more)[1]
     _, text = webui.image([True, {"preset": "fast", "noun_weight": 1.5}], tab, **more)
     assert "ToMe: fast, ToMe changes: noun_weight=1.5" in text
+    args = [True, "paper", *Options().to_args()[2:]]  # as the WebUI itself fills it
+    assert "ToMe: paper, ToMe parser" in webui.image(args, tab, **more)[1]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,6 @@ def test_a_preset_s_name_and_values_by_name_are_taken(webui, tab):
         ([True, {"groups": "cat::"}], "groups = 'cat::': expected"),
         ([True, {"iteration": 1}], "did you mean 'iterations'"),
         ({"enabled": True}, "args must be a list"),
-        ([*Options(True).to_args()[:1], "paper", *Options(True).to_args()[2:]], "contradicts the preset 'paper'"),
     ],
 )
 @pytest.mark.parametrize("tab", ["txt2img", "img2img"])
@@ -135,6 +137,31 @@ def test_a_grid_has_its_values_in_its_cells(webui):
 def test_a_grid_s_groups_do_not_reach_into_the_next_cell(webui):
     _, answer = grid(webui, "[ToMe] Groups", '"cat: red",')
     assert ["ToMe groups" in text for text in json.loads(answer["info"])["infotexts"][1:]] == [True, False]
+
+
+def test_a_grid_s_window_may_have_both_ends_plotted(webui):
+    status, answer = grid(webui, "[ToMe] Refine from", "0.3", "[ToMe] Refine until", "0.5,0.8")
+    assert status == 200
+    for text, stop in zip(json.loads(answer["info"])["infotexts"][1:], (0.5, 0.8), strict=True):
+        assert "window_start=0.3" in text
+        assert f"window_stop={stop}" in text
+
+
+@pytest.mark.parametrize(
+    ("x", "values", "ours", "says"),
+    [
+        ("[ToMe] Iterations", "1,2", (False,), "is off, and every image would be the same"),
+        ("[ToMe] Refine from", "0,0.9", (True, {"window_stop": 0.8}), "must not be greater than window_stop = 0.8"),
+    ],
+)
+def test_a_grid_whose_cells_would_be_plain_does_not_begin(webui, x, values, ours, says):
+    status, answer = grid(webui, x, values, ours=ours)
+    assert status == 500
+    assert says in answer
+
+
+def test_a_grid_s_window_is_compared_with_the_panel(webui):
+    assert grid(webui, "[ToMe] Refine from", "0,0.3", ours=(True, {"window_stop": 0.8}))[0] == 200
 
 
 def test_a_grid_with_a_wrong_value_does_not_begin(webui):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from standins import Component, Processing
@@ -45,6 +47,21 @@ def test_every_control_says_what_it_does_and_numbers_know_their_range(script):
 def test_the_defaults_that_the_api_takes_from_the_controls_are_json_and_off(script):
     args = [c.value for c in script.controls]
     assert options_module().Options.from_args(json.loads(json.dumps(args))) == options_module().Options()
+
+
+def test_every_class_of_the_style_sheet_is_given_to_a_component_that_is_shown(script):
+    given = {
+        name
+        for c in Component.made
+        if type(c).__name__ != "InputAccordion"
+        for name in c.kwargs.get("elem_classes", [])
+    }
+    style = (Path(__file__).parents[3] / "style.css").read_text(encoding="utf-8")
+    html = "\n".join(
+        path.read_text(encoding="utf-8") for path in (Path(__file__).parents[3] / "tome_ext").rglob("*preview.py")
+    )
+    for name in set(re.findall(r"\.(tome-[a-z-]+)", style)):
+        assert name in given or f'class="{name}' in html, name
 
 
 def test_ui_can_be_called_again_for_the_api(script):
@@ -131,9 +148,10 @@ def test_on_starts_a_job_with_the_options_and_writes_the_infotext(script, genera
     assert options.settings.iterations == 7
     assert p.extra_generation_params["ToMe"] == "paper"
     assert p.extra_generation_params["ToMe changes"] == "iterations=7"
+    script.before_process_batch(p, batch_number=0, prompts=[])
     script.process_before_every_sampling(p, x=1, noise=2, c=3, uc=4)
     script.postprocess(p, None)
-    assert p.job.calls == ["before_sampling", "finish"]
+    assert p.job.calls == ["before_batch", "before_sampling", "finish"]
 
 
 def test_a_p_used_again_without_tome_keeps_nothing(script, generation):
@@ -169,6 +187,31 @@ def test_an_error_at_the_start_makes_a_plain_image_that_says_so(script, generati
     assert p.comments == ["ToMe was not used: RuntimeError: the cable came out"]
     assert p.extra_generation_params == {"ToMe failure": "RuntimeError: the cable came out"}
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_entries_that_cannot_be_made_leave_no_job(script, generation, monkeypatch, host):
+    module = sys.modules["tome_ext.hosts.webui.script"]
+    monkeypatch.setattr(module, "entries", lambda options: 1 / 0)
+    p = Processing()
+    script.process(p, True)
+    assert generation.started == []
+    assert list(p.extra_generation_params) == ["ToMe failure"]
+
+
+def test_a_callback_that_fails_ends_the_job(script, generation):
+    p = Processing()
+    script.process(p, True)
+    p.job.before_sampling = lambda *_: 1 / 0
+    script.process_before_every_sampling(p, c=None)
+    assert generation.stopped == [p]
+    assert p.extra_generation_params == {"ToMe failure": "ZeroDivisionError: division by zero"}
+
+
+def test_a_failure_after_a_model_call_does_not_reach_the_host(host, generation, capsys):
+    generation.on_denoised = lambda params: 1 / 0
+    (callback,) = host.callbacks.registered["on_cfg_denoised"]
+    callback(types.SimpleNamespace())
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_not_an_error(script, generation):

@@ -5,9 +5,14 @@ from pathlib import Path
 
 from tome_ext.hosts.webui.texts import template
 
-TEMPLATE = Path(__file__).parents[3] / "localizations" / "tome-template.json"
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "docs" / "controls.json"
 
 
 def test_the_translators_template_holds_what_the_controls_say():
-    said = "run: python -m tome_ext.hosts.webui.texts > localizations/tome-template.json"
+    said = "run: python -m tome_ext.hosts.webui.texts > docs/controls.json"
     assert json.loads(TEMPLATE.read_text(encoding="utf-8")) == template(), said
+
+
+def test_the_template_is_no_language():
+    assert not list((ROOT / "localizations").glob("tome*"))

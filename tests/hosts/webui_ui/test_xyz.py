@@ -5,6 +5,7 @@ import types
 import pytest
 from standins import Processing
 
+from tome_ext.hosts.webui import xyz
 from tome_ext.hosts.webui.options import TITLE, Options, argument, arguments
 from tome_ext.hosts.webui.xyz import axes
 from tome_ext.settings import SettingError, preset
@@ -17,6 +18,37 @@ def processing(args, kind=tuple):
     script = types.SimpleNamespace(name=TITLE.lower(), args_from=2, args_to=2 + OURS)
     full = [*args, *[None] * (OURS - len(args))]
     return Processing(script, kind([0, "another script's", *full, "one more"]))
+
+
+class Plot:
+    """The plot's script: its axes are named by their places."""
+
+    name = "x/y/z plot"
+    args_from, args_to = 0, 2
+
+    def __init__(self, *labels):
+        self.current_axis_options = [types.SimpleNamespace(label=label) for label in ("Nothing", *labels)]
+
+    def run(self, p, x_type, y_type):
+        raise AssertionError
+
+
+@pytest.fixture
+def plotted(monkeypatch):
+    """Lets ``p`` have a plot with these axes."""
+
+    def plot(p, *labels):
+        monkeypatch.setattr(xyz, "_plot", lambda: types.SimpleNamespace(Script=Plot))
+        p.scripts.scripts.append(Plot(*(f"[ToMe] {label}" for label in labels)))
+        p.script_args = (*(range(1, 3) if len(labels) == 2 else (1, None)), *p.script_args[2:])
+        return p
+
+    return plot
+
+
+@pytest.fixture(autouse=True)
+def _no_plot(monkeypatch):
+    monkeypatch.setattr(xyz, "_plot", lambda: None)
 
 
 def options(p):
@@ -77,7 +109,7 @@ def test_tome_can_be_switched_on_by_an_axis():
 def test_a_wrong_value_is_refused_before_the_grid_begins(label, value, says):
     axis = AXES[f"[ToMe] {label}"]
     with pytest.raises(SettingError, match=says):
-        axis.confirm(None, [axis.type(argument_default(label)), value])
+        axis.confirm(processing([True]), [axis.type(argument_default(label)), value])
 
 
 def argument_default(label):
@@ -88,9 +120,46 @@ def argument_default(label):
 def test_what_an_axis_offers_and_its_default_pass_its_own_check(label):
     axis = AXES[label]
     setting = next(s for s in arguments() if f"[ToMe] {s.label}" == label)
-    axis.confirm(None, axis.choices() if axis.choices else [setting.default])
+    axis.confirm(processing([True]), axis.choices() if axis.choices else [setting.default])
     assert (axis.choices is not None) == (argument(setting.name).kind in ("bool", "choice"))
 
 
-def test_the_window_may_be_plotted_alone():
-    AXES["[ToMe] Refine until"].confirm(None, [0.0, 0.1, 1.0])
+def confirm(p, label, *values):
+    AXES[f"[ToMe] {label}"].confirm(p, list(values))
+
+
+def test_the_window_is_compared_with_its_other_end_in_the_panel():
+    late = processing([True, {"window_stop": 0.8}])
+    confirm(late, "Refine from", 0.0, 0.3, 0.8)
+    with pytest.raises(SettingError, match=r"window_start = 0.9: must not be greater than window_stop = 0.8"):
+        confirm(late, "Refine from", 0.0, 0.9)
+    with pytest.raises(SettingError, match=r"must not be greater than window_stop = 0.1"):
+        confirm(processing([True, {"window_start": 0.3, "window_stop": 0.5}]), "Refine until", 0.1)
+    with pytest.raises(SettingError, match="must be a number from 0 to 1"):
+        confirm(late, "Refine from", 7.0)
+
+
+@pytest.mark.parametrize("other", ["Refine until", "Preset"])
+def test_the_window_is_not_compared_with_an_end_that_is_plotted(plotted, other):
+    p = plotted(processing([True, {"window_stop": 0.1}]), "Refine from", other)
+    confirm(p, "Refine from", 0.0, 0.3)
+    confirm(p, other, *AXES[f"[ToMe] {other}"].choices() if other == "Preset" else [0.8])
+
+
+def test_a_panel_that_an_axis_mends_does_not_end_the_grid():
+    p = processing([True, "custom", "merge", False, *Options().to_args()[4:]])
+    args = list(p.script_args)
+    args[2 + [s.name for s in arguments()].index("window_start")] = 0.9
+    p.script_args = tuple(args)
+    apply(p, "Refine from", "0.1")
+    assert options(p).settings.window_start == 0.1
+
+
+def test_with_tome_off_a_grid_does_not_begin_unless_it_switches_it_on(plotted):
+    off = processing([False, "paper"])
+    for label, value in (("Iterations", 1), ("Refine from", 0.0), ("Groups", "")):
+        with pytest.raises(SettingError, match="ToMe Semantic Binding is off"):
+            confirm(off, label, value)
+    confirm(off, "Enabled", "true", "false")
+    confirm(plotted(off, "Iterations", "Enabled"), "Iterations", 1)
+    confirm(processing([False, {"enabled": True}]), "Iterations", 1)

@@ -68,6 +68,12 @@ class A1111:
         """Empty the allocator's cache."""
         devices.torch_gc()
 
+    def masks(self, p: Any) -> int:
+        """As the host adds them in ``process_images_inner``."""
+        if getattr(p, "mask_for_overlay", None) is None:
+            return 0
+        return sum(bool(getattr(shared.opts, name, False)) for name in ("return_mask", "return_mask_composite"))
+
     def comment(self, p: Any, text: str) -> None:
         """A line under the image, which the host escapes; and on the console, for who asked through the API."""
         p.comment(text)
@@ -153,12 +159,16 @@ class SigmaCall:
             self._moved(given - params.x)
 
     def _moved(self, back: Tensor) -> None:
-        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents."""
+        """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents.
+
+        In place: the host goes on with its own tensor and does not read ``params.x`` again.
+        """
 
         def undo(params: Any) -> None:
-            params.x = params.x + back.to(params.x)
+            params.x.add_(back.to(params.x))
 
-        setattr(self._params.denoiser.inner_model, AFTER, undo)
+        denoiser = self._params.denoiser
+        setattr(denoiser.inner_model, AFTER, (denoiser.p, undo))
 
     def _condition(self, rows: list[int], context: Tensor, vector: Tensor | None) -> dict[str, Any]:
         """What the host's model wrapper takes beside the latents; for ControlNet every text is a positive one."""

@@ -6,13 +6,13 @@ A request whose script arguments are wrong is answered with status 422 and what 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tome_ext.hosts.webui.options import CUSTOM, TITLE, Options, arguments, in_preset
+from tome_ext.hosts.webui.options import TITLE, Options, arguments
 from tome_ext.hosts.webui.preview import variants
 from tome_ext.schema import presets, properties
-from tome_ext.settings import SettingError, declarations, preset
+from tome_ext.settings import SettingError
 from tome_ext.words import PARSERS, GroupSyntaxError, read_prompt
 from tome_ext.words.preview import as_json
 
@@ -80,24 +80,6 @@ def problem(body: object) -> str:
                 Options.from_args(args)
             except SettingError as error:
                 return str(error)
-            return _contradiction(args)
-    return ""
-
-
-def _contradiction(args: Sequence[object]) -> str:
-    """A value in the list that a preset beside it would silently win over."""
-    given = dict(zip((argument.name for argument in arguments()), args, strict=False))
-    name = given.get("preset")
-    if not isinstance(name, str) or name == CUSTOM:
-        return ""
-    base = preset(name)
-    for setting in declarations():
-        value, wanted = given.get(setting.name), getattr(base, setting.name)
-        if in_preset(setting) and value is not None and value == setting.default != wanted:
-            return (
-                f"{setting.name} = {value!r} contradicts the preset {name!r}, which has {wanted!r}: "
-                f'send {CUSTOM!r} for the preset, or {{"preset": "{name}", "{setting.name}": …}} in its place'
-            )
     return ""
 
 

@@ -29,9 +29,7 @@ class Controls:
     def build(self) -> None:
         """Create all controls where the caller's layout stands."""
         enabled = argument("enabled")
-        accordion = InputAccordion(
-            enabled.default, label=label(enabled), elem_id=self._elem_id("enabled"), elem_classes=["tome-panel"]
-        )
+        accordion = InputAccordion(enabled.default, label=label(enabled), elem_id=self._elem_id("enabled"))
         self.by_name["enabled"] = accordion
         with accordion:
             with gr.Row(equal_height=True):

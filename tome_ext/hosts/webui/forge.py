@@ -255,14 +255,18 @@ def _predict_elsewhere(given: Tensor, moved: Tensor) -> None:
     """
     objects = shared.sd_model.forge_objects
     patcher = getattr(objects.unet, "stands_for", objects.unet) if isinstance(objects.unet, _Patched) else objects.unet
+    elsewhere = False
 
     def move(model: Any, x: Tensor, *rest: Any) -> tuple[Any, ...]:
-        return (model, moved.to(x) if x is given else x, *rest)
+        nonlocal elsewhere
+        elsewhere = x is given
+        return (model, moved.to(x) if elsewhere else x, *rest)
 
     def undo(call: Mapping[str, Any]) -> Tensor:
         if isinstance(objects.unet, _Patched) and objects.unet.stands_for is patcher:
             objects.unet = patcher
-        return call["denoised"] + (given - moved).to(call["denoised"])  # type: ignore[no-any-return]
+        denoised: Tensor = call["denoised"]
+        return denoised + (given - moved).to(denoised) if elsewhere else denoised
 
     options = dict(patcher.model_options)
     options["conditioning_modifiers"] = [move, *options.get("conditioning_modifiers", [])]

@@ -1,23 +1,26 @@
 """A job from the script's callbacks to the image: what the WebUI calls, in the order in which it does.
 
-    job = start(p, options)                         Script.process, where ToMe is enabled (else stop(p))
-    job_of(p).before_sampling(p, x, noise, c, uc)   Script.process_before_every_sampling
-    on_denoise(params)                              script_callbacks.on_cfg_denoiser
-    on_denoised(params)                             script_callbacks.on_cfg_denoised
-    job_of(p).finish(p, processed)                  Script.postprocess
+    job = start(p, options, entries)      Script.process, where ToMe is enabled (else stop(p))
+    job_of(p).before_batch(p)             Script.before_process_batch
+    job_of(p).before_sampling(p, c)       Script.process_before_every_sampling
+    on_denoise(params)                    script_callbacks.on_cfg_denoiser
+    on_denoised(params)                   script_callbacks.on_cfg_denoised
+    job_of(p).finish(p, processed)        Script.postprocess
 
 ``job_of`` is None for a job without ToMe, and then nothing here runs. Whatever goes wrong, the image comes out, with a
-comment under it and the traceback on the console. Where a part of the method is missing, its infotext says so as well.
+comment under it, an entry in its infotext, and the traceback on the console.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
-from tome_ext.hosts.webui.infotext import FAILURE
+from tome_ext.hosts.webui.infotext import written
 from tome_ext.hosts.webui.maps import HeatMap, picture
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling_pass import SamplingPass
@@ -26,6 +29,8 @@ from tome_ext.words import GroupSyntaxError
 
 _ATTRIBUTE = "_tome_job"
 _MOST_COMMENTS = 12
+_LONGEST_FAILURE = 200
+_WITHOUT = "the image is made without it"
 
 
 class JobOptions(Protocol):
@@ -47,15 +52,29 @@ class JobOptions(Protocol):
         ...
 
 
-class Job:
-    """ToMe in one job of the WebUI."""
+@dataclass
+class _Able:
+    """What one kind of pass (the first, or the second of hires fix) has turned out to be able to do in this job.
 
-    def __init__(self, host: Host, p: Any, options: JobOptions) -> None:
-        self._host, self._options, self._settings = host, options, options.settings
+    ``lost``: why it does not refine; empty where it does.
+    """
+
+    settings: Settings
+    lost: str = ""
+
+
+class Job:
+    """ToMe in one job of the WebUI. ``entries``: its settings, as they stand in the infotext."""
+
+    def __init__(self, host: Host, p: Any, options: JobOptions, entries: Mapping[str, str]) -> None:
+        self._host, self._options, self._entries = host, options, dict(entries)
         self._p = weakref.ref(p)
         self._pass: SamplingPass | None = None
         self._second = False
-        self._failed = False
+        self._able = {second: _Able(options.settings) for second in (False, True)}
+        self._unreadable = ""  # groups that no batch can be made with
+        self._failed = self._merged = False  # in this batch
+        self._failure = ""
         self._closed = ""
         self._maps: dict[int, list[HeatMap]] = {}
         self._said: list[str] = []
@@ -64,7 +83,17 @@ class Job:
         """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
         return self._p() is p
 
-    def before_sampling(self, p: Any, x: Any, noise: Any, c: Any, uc: Any) -> None:
+    def before_batch(self, p: Any) -> None:
+        """Another batch of images begins: with tokens and an infotext of its own."""
+        self._pass, self._second = None, False
+        self._failed = self._merged = False
+        if self._failure:
+            self._failure = ""
+            p.extra_generation_params = written(p.extra_generation_params, self._entries)
+        if self._unreadable:
+            self._give_up(p, self._unreadable)
+
+    def before_sampling(self, p: Any, c: Any) -> None:
         """A sampling pass is about to begin: read and encode the prompts' texts."""
         self._pass = None
         self._second = bool(getattr(p, "is_hr_pass", False))
@@ -81,6 +110,10 @@ class Job:
         if self._pass is not None and self._pass.active:
             self._apply(p, call, self._pass)
 
+    def lose(self, p: Any, what: str, error: Exception) -> None:
+        """A part of ToMe has failed, while the rest of it is in the image."""
+        self._note(p, self._fail(p, what, error))
+
     def finish(self, p: Any, processed: Any) -> None:
         """All images are made: show the attention maps, and let go of everything."""
         try:
@@ -96,60 +129,67 @@ class Job:
         """Prepare a pass; where that fails, its images are made without ToMe."""
         if self._failed or (self._second and self._options.hires == "off"):
             return
-        settings = self._settings
         if self._host.unet() is None:
-            self._failed = True
-            self._lack(p, "this kind of model has no cross-attention to merge tokens for; the image is made without it")
+            self._give_up(p, f"this kind of model has no cross-attention to merge tokens for; {_WITHOUT}")
             return
-        refine = settings.refines and not (self._second and self._options.hires == "merge")
+        able = self._able[self._second]
+        wanted = self._options.settings.refines and not (self._second and self._options.hires == "merge")
         self._closed = self._host.closed()
-        obstacle = self._closed or self._host.obstacle() if refine else ""
+        obstacle = self._closed or self._host.obstacle() if wanted and not able.lost else ""
         try:
             with self._host.ours():
                 self._pass = SamplingPass(
                     self._host,
                     p,
-                    settings,
+                    able.settings,
                     conditioning,
                     second=self._second,
-                    refine=refine and not obstacle,
+                    refine=wanted and not obstacle,
                     say=lambda text: self._say(p, text),
+                    lose=lambda text: self._lose(p, text),
                 )
-            if obstacle and self._pass.active:
-                self._lack(p, f"tokens are merged but not refined: {obstacle}")
-            if self._closed and self._options.show_maps:
-                self._say(p, f"no attention maps: {self._closed}")
         except GroupSyntaxError as error:
-            self._failed = True
-            self._lack(p, f"groups: {error}; the image is made without it")
+            self._unreadable = f"groups: {error}; {_WITHOUT}"
+            self._give_up(p, self._unreadable)
         except Exception as error:
-            self._failed = True
-            self._fail(p, "the prompt could not be prepared; the image is made without it", error)
+            self._give_up(p, self._fail(p, f"the prompt could not be prepared; {_WITHOUT}", error))
+        else:
+            self._admit(p, self._pass, able.lost if wanted else "", obstacle)
+
+    def _admit(self, p: Any, begun: SamplingPass, lost: str, obstacle: str) -> None:
+        """Say what a pass that begins has to do without."""
+        if begun.active and (lost or obstacle):
+            self._lose(p, lost or f"tokens are merged but not refined: {obstacle}")
+        if self._closed and self._options.show_maps:
+            self._say(p, f"no attention maps: {self._closed}")
 
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
         maps = self._options.show_maps and not self._closed and not (self._second and self._maps)
+        text = ""
         try:
             with self._host.ours():
                 at.apply(call, maps=maps)
         except Exception as error:
             memory = out_of_memory(error)
             if not memory:
-                self._fail(p, "refinement failed; the rest is made without it" if at.refine else "failed", error)
+                text = self._fail(p, "refinement failed; the rest is made without it" if at.refine else "failed", error)
         else:
+            self._merged = True
             self._collect(p, at)
             return
         # Outside the handlers, where the failed pass's tensors are no longer held.
         self._host.release()
         if not at.refine:
-            self._failed = True
+            self._give_up(p, text or "the memory did not suffice for merging; the rest is made without it")
             return
-        if memory and self._settings.checkpointing == "auto":
-            self._settings = self._settings.replace(checkpointing="on")
+        able = self._able[self._second]
+        if memory and able.settings.checkpointing == "auto":
+            able.settings = able.settings.replace(checkpointing="on")
         else:
-            if memory:
-                self._lack(p, "the memory did not suffice for refinement; the rest is made without it")
-            self._settings = self._settings.replace(iterations=0, binding_iterations=0)
-        at.settings = self._settings
+            able.lost = text or "the memory did not suffice for refinement; the rest is made without it"
+            able.settings = able.settings.replace(iterations=0, binding_iterations=0)
+            self._lose(p, able.lost)
+        at.settings = able.settings
         self._apply(p, call, at)
 
     def _collect(self, p: Any, at: SamplingPass) -> None:
@@ -161,7 +201,7 @@ class Job:
         """One more picture for each image behind all others, each with its image's infotext."""
         first, texts, images = processed.index_of_first_image, processed.infotexts, processed.images
         # Masks may stand behind each image; infotexts count the images alone.
-        stride = max(1, (len(images) - first) // max(1, len(texts) - first))
+        stride = 1 + self._host.masks(p)
         shown = [number for number in sorted(self._maps) if first + number < len(texts)]
         tables = [picture(images[first + number * stride], self._maps[number]) for number in shown]
         own = [texts[first + number] for number in shown]
@@ -171,14 +211,27 @@ class Job:
         images += tables
         texts += own
 
-    def _fail(self, p: Any, what: str, error: Exception) -> None:
-        self._host.report(f"ToMe: {what}")
-        self._lack(p, f"{what} ({type(error).__name__}: {error})")
+    def _give_up(self, p: Any, text: str) -> None:
+        """The rest of this batch is made without ToMe."""
+        self._failed, self._failure = True, ""
+        self._lose(p, text)
 
-    def _lack(self, p: Any, text: str) -> None:
-        """Say that images lack a part of the method, in their infotext too: the API's answers have no comments."""
-        p.extra_generation_params.setdefault(FAILURE, text)
+    def _lose(self, p: Any, text: str) -> None:
         self._say(p, text)
+        self._note(p, text)
+
+    def _note(self, p: Any, text: str) -> None:
+        """The failure in the batch's infotext: beside the settings, or in their place where no image has any of it."""
+        self._failure = self._failure or _line(text)
+        ours = {} if self._failed and not self._merged else self._entries
+        p.extra_generation_params = written(p.extra_generation_params, ours, self._failure)
+
+    def _fail(self, p: Any, what: str, error: Exception) -> str:
+        """Report an error that is being handled; how it was said."""
+        text = f"{what} ({type(error).__name__}: {error})"
+        self._host.report(f"ToMe: {what}")
+        self._say(p, text)
+        return text
 
     def _say(self, p: Any, text: str) -> None:
         line = f"ToMe: {text}"
@@ -187,14 +240,24 @@ class Job:
             self._host.comment(p, line)
 
 
+def _line(text: str) -> str:
+    """The first line of a message, not too long for an infotext."""
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= _LONGEST_FAILURE else f"{first[:_LONGEST_FAILURE]}…"
+
+
+_SHORT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
 def out_of_memory(error: Exception) -> bool:
     """Whether a device had too little memory, whichever it is."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error)
+    text = str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _SHORT_OF_MEMORY)
 
 
-def start(p: Any, options: JobOptions) -> Job:
-    """Begin ToMe in the job ``p``; the state lives on ``p`` alone."""
-    job = Job(_host(), p, options)
+def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:
+    """Begin ToMe in the job ``p``, whose infotext has these ``entries``; the state lives on ``p`` alone."""
+    job = Job(_host(), p, options, entries or {})
     setattr(p, _ATTRIBUTE, job)
     return job
 
@@ -220,9 +283,16 @@ def on_denoise(params: Any) -> None:
 
 def on_denoised(params: Any) -> None:
     """For ``script_callbacks.on_cfg_denoised``."""
-    after = vars(params.inner_model).pop(AFTER, None)
-    if after is not None:
+    p, after = vars(params.inner_model).pop(AFTER, (None, None))
+    if after is None:
+        return
+    try:
         after(params)
+    except Exception as error:
+        job = job_of(p)
+        if job is None:
+            raise
+        job.lose(p, "the latent step could not be undone", error)
 
 
 def _host() -> Host:

@@ -1,7 +1,11 @@
 """The settings in the text below an image, written and read back.
 
 ``ToMe: paper, ToMe changes: "iterations=6, ets=false", ToMe groups: "cat: hat"``: the nearest preset, what differs
-from it, every text on its own, and the parser that read the prompt. An image made without ToMe has none of it.
+from it, every text on its own, and the parser that read the prompt, spaCy with its model. An image made without ToMe
+has none of it.
+
+``ToMe failure: ...`` says what went wrong: alone where nothing of ToMe is in the image, else beside the settings.
+Reading leaves it out.
 """
 
 from __future__ import annotations
@@ -37,12 +41,22 @@ def entries(options: Options) -> dict[str, str]:
     if named:
         out[CHANGES] = ", ".join(named)
     out |= {_TEXTS[name]: text for name, text in texts.items() if text}
-    return out | {PARSER: parser_used(options.settings.parser), VERSION: __version__}
+    return out | {PARSER: _with_model(parser_used(options.settings.parser)), VERSION: __version__}
+
+
+def written(params: Mapping[str, Any], ours: Mapping[str, str], failure: str = "") -> dict[str, Any]:
+    """The infotext's parameters with these entries, and this failure, in place of all that we put there before."""
+    kept = {key: value for key, value in params.items() if not str(key).startswith(KEY)}
+    return {**kept, **ours, **({FAILURE: failure} if failure else {})}
 
 
 def parser_used(name: str) -> str:
     """The parser that a setting stands for on this machine."""
     return ("spacy" if spacy_parser.load()[0] is not None else "builtin") if name == "auto" else name
+
+
+def _with_model(parser: str) -> str:
+    return f"{parser} {spacy_parser.model()}".strip() if parser == "spacy" else parser
 
 
 def read(params: Mapping[str, Any]) -> Options:
@@ -59,8 +73,9 @@ def read(params: Mapping[str, Any]) -> Options:
             continue
         (own if key in _OWN else values)[key] = value
     values |= {key: _entry(params, label) or values[key] for key, label in _TEXTS.items()}
-    if params.get(PARSER) in PARSERS:
-        values["parser"] = params[PARSER]
+    parser = (_entry(params, PARSER) or "").partition(" ")[0]
+    if parser in PARSERS:
+        values["parser"] = parser
     return Options(enabled=True, settings=_settings(values), **own)
 
 

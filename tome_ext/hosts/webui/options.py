@@ -91,15 +91,7 @@ class Options:
         preset's place there may be a mapping from names to values, which count over the other arguments; a preset
         in it gives every setting that it does not name itself.
         """
-        known = list(arguments())
-        if len(args) > len(known):
-            raise SettingError(f"{TITLE} takes {len(known)} arguments, not {len(args)}")
-        values: dict[str, object] = {argument.name: argument.default for argument in known}
-        values |= {argument.name: value for argument, value in zip(known, args, strict=False) if value is not None}
-        over = values["preset"]
-        if isinstance(over, Mapping):
-            return cls._from_values(_overlaid(values, over))
-        return cls._from_values(_filled(values, argument("preset").validate(over)))
+        return cls._from_values(settled(args))
 
     @classmethod
     def _from_values(cls, values: Mapping[str, object]) -> Options:
@@ -143,6 +135,19 @@ def preset_of(settings: Settings) -> str:
         if all(getattr(settings, key) == getattr(base, key) for key in method):
             return known
     return CUSTOM
+
+
+def settled(args: Sequence[object]) -> dict[str, object]:
+    """The value of each argument by name; they may not go together. SettingError for what cannot be read at all."""
+    known = list(arguments())
+    if len(args) > len(known):
+        raise SettingError(f"{TITLE} takes {len(known)} arguments, not {len(args)}")
+    values: dict[str, object] = {argument.name: argument.default for argument in known}
+    values |= {argument.name: value for argument, value in zip(known, args, strict=False) if value is not None}
+    over = values["preset"]
+    if isinstance(over, Mapping):
+        return _overlaid(values, over)
+    return _filled(values, argument("preset").validate(over))
 
 
 def _filled(values: Mapping[str, object], name: Value) -> dict[str, object]:

@@ -35,7 +35,8 @@ class Entry:
 
 Schedule = tuple[Entry, ...]
 
-# Where a call leaves, on the sampler's own model wrapper, what is to happen once to the callback ``on_cfg_denoised``.
+# Where a call leaves, on the sampler's own model wrapper, its job's ``p`` and what is to happen once to the callback
+# ``on_cfg_denoised``.
 AFTER = "_tome_after"
 
 
@@ -134,6 +135,10 @@ class Host(Protocol):
 
     def release(self) -> None:
         """Give unused memory back to the device."""
+        ...
+
+    def masks(self, p: Any) -> int:
+        """How many masks stand behind each image among the finished pictures."""
         ...
 
     def comment(self, p: Any, text: str) -> None:

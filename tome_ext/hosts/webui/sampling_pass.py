@@ -46,15 +46,25 @@ class SamplingPass:
     """ToMe in one pass. Every row is merged and refined on its own, so nothing depends on what else is in the batch.
 
     ``conditioning``: the host's, for this pass; the texts are read and encoded on construction. ``refine``: whether
-    the host can. ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
+    the host can. ``say``, ``lose``: tell the user something; that the image lacks something of what was asked for.
+    ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
     """
 
     def __init__(
-        self, host: Host, p: Any, settings: Settings, conditioning: Any, *, second: bool, refine: bool, say: Say
+        self,
+        host: Host,
+        p: Any,
+        settings: Settings,
+        conditioning: Any,
+        *,
+        second: bool,
+        refine: bool,
+        say: Say,
+        lose: Say,
     ) -> None:
         self.conditioning, self.settings = conditioning, settings
         self.maps: dict[int, list[HeatMap]] = {}
-        self._host, self._say, self._able = host, say, refine
+        self._host, self._say, self._lose, self._able = host, say, lose, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
         self._mapped: set[tuple[int, int]] = set()
@@ -133,7 +143,7 @@ class SamplingPass:
             merged.tokens, latents, report = refine(step, merged.tokens, self.settings)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         for warning in report.warnings:
-            self._say(warning)
+            self._lose(warning)
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call) -> None:
         """The attention maps of a row, once, when its refinement is over."""

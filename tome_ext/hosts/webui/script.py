@@ -12,7 +12,7 @@ from modules import script_callbacks, scripts
 
 from tome_ext.hosts.webui import api, xyz
 from tome_ext.hosts.webui.controls import Controls
-from tome_ext.hosts.webui.infotext import FAILURE, KEY, entries, reader
+from tome_ext.hosts.webui.infotext import KEY, entries, reader, written
 from tome_ext.hosts.webui.options import TITLE, Options, arguments
 from tome_ext.settings import SettingError
 
@@ -64,13 +64,17 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
         elif _job(p) is not None:
             sys.modules[_GENERATION].stop(p)
 
+    def before_process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        """Prepare the job for the next of its batches."""
+        job = _job(p)
+        if job is not None:
+            _safely(p, lambda: job.before_batch(p))
+
     def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
         """Prepare the job for a sampling run: the first pass, hires fix, img2img."""
         job = _job(p)
         if job is not None:
-            _safely(
-                p, lambda: job.before_sampling(p, kwargs.get("x"), kwargs.get("noise"), kwargs["c"], kwargs.get("uc"))
-            )
+            _safely(p, lambda: job.before_sampling(p, kwargs["c"]))
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         """Add what the job has to show."""
@@ -92,8 +96,9 @@ def register() -> None:
 def _start(p: Any, options: Options) -> None:
     from tome_ext.hosts.webui import generation
 
-    generation.start(p, options)
-    p.extra_generation_params.update(entries(options))
+    ours = entries(options)
+    generation.start(p, options, ours)
+    p.extra_generation_params.update(ours)
 
 
 def _job(p: Any) -> Any:
@@ -111,7 +116,7 @@ def _on_denoise(params: Any) -> None:
 def _on_denoised(params: Any) -> None:
     generation = sys.modules.get(_GENERATION)
     if generation is not None:
-        generation.on_denoised(params)
+        _safely(None, lambda: generation.on_denoised(params))
 
 
 def _safely(p: Any, act: Callable[[], object]) -> None:
@@ -127,14 +132,15 @@ def _safely(p: Any, act: Callable[[], object]) -> None:
 
 def _forget(p: Any) -> None:
     """Take our entries out of the infotext. The cells of a grid begin with those of the cell before."""
-    kept = {key: value for key, value in p.extra_generation_params.items() if not str(key).startswith(KEY)}
-    if len(kept) < len(p.extra_generation_params):
-        p.extra_generation_params = kept
+    if any(str(key).startswith(KEY) for key in p.extra_generation_params):
+        p.extra_generation_params = written(p.extra_generation_params, {})
 
 
 def _refuse(p: Any, reason: str) -> None:
     """The image is made without ToMe: say so under it, in its infotext (the API's answer) and on the console."""
-    p.comment(f"ToMe was not used: {reason}")
-    _forget(p)
-    p.extra_generation_params[FAILURE] = reason
+    if p is not None:
+        if _job(p) is not None:
+            sys.modules[_GENERATION].stop(p)
+        p.comment(f"ToMe was not used: {reason}")
+        p.extra_generation_params = written(p.extra_generation_params, {}, reason)
     print(f"[ToMe] the image is made without it: {reason}", file=sys.stderr)

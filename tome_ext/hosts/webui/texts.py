@@ -1,6 +1,7 @@
 """What the controls say, all of it in one place for translators.
 
-``localizations/tome-template.json`` is made from this: ``python -m tome_ext.hosts.webui.texts`` prints it.
+``docs/controls.json`` is made from this: ``python -m tome_ext.hosts.webui.texts`` prints it. It is not in
+``localizations``, where the WebUI takes every file for a language.
 """
 
 from __future__ import annotations

@@ -7,15 +7,17 @@ reach other machines as script arguments do.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tome_ext.hosts.webui.options import TITLE, Options, arguments
-from tome_ext.settings import Setting, Value
+from tome_ext.hosts.webui.options import TITLE, Options, arguments, settled
+from tome_ext.settings import Setting, SettingError, Settings, Value
 
 MARK = "[ToMe]"
 _TYPES: dict[str, type] = {"int": int, "float": float}
+_WINDOW = ("window_start", "window_stop")
 _PRESET_PLACE = [setting.name for setting in arguments()].index("preset")
 
 
@@ -32,7 +34,7 @@ def axes(option: Callable[..., Any]) -> Iterator[Any]:
     for setting in arguments():
         if setting.name != "show_maps":
             yield option(
-                label=f"{MARK} {setting.label}",
+                label=_axis(setting),
                 type=_TYPES.get(setting.kind, str),
                 apply=_apply(setting),
                 confirm=_confirm(setting),
@@ -47,20 +49,61 @@ def _plot() -> Any:
 
 
 def _confirm(setting: Setting) -> Callable[[Any, Sequence[object]], None]:
-    def confirm(_p: Any, values: Sequence[object]) -> None:
-        """Raise SettingError, before the first image is made, for a value that is not allowed."""
-        for value in values:
-            Options.from_args([True, {setting.name: _read(setting, value)}])
+    def confirm(p: Any, values: Sequence[object]) -> None:
+        """Raise SettingError, before the first image is made, where cells would be plain images."""
+        read = [_read(setting, value) for value in values]
+        if setting.name in _WINDOW:
+            _fit(p, setting.name, read)
+        else:
+            for value in read:
+                Options.from_args([True, {setting.name: value}])
+        if setting.name != "enabled" and not settled(_ours(p)).get("enabled") and "enabled" not in _plotted(p):
+            raise SettingError(f"{TITLE} is off, and every image would be the same: enable it, or plot {MARK} Enabled")
 
     return confirm
 
 
+def _fit(p: Any, name: str, values: Sequence[Value]) -> None:
+    """The window begins before it ends, as far as its other end is known: no axis decides it."""
+    if ({*_WINDOW, "preset"} - {name}) & set(_plotted(p)):
+        return
+    given = settled(_ours(p))
+    for value in values:
+        Settings().replace(**{**{end: given[end] for end in _WINDOW}, name: value})
+
+
+def _plotted(p: Any) -> list[str]:
+    """The names of our arguments that the plot in ``p`` has axes for."""
+    module = _plot()
+    for script in p.scripts.scripts:
+        if module is not None and isinstance(script, module.Script):
+            given = p.script_args[script.args_from : script.args_to]
+            by_name = dict(zip(list(inspect.signature(script.run).parameters)[1:], given, strict=False))
+            chosen = [by_name.get(f"{axis}_type") or 0 for axis in "xyz"]
+            labels = {script.current_axis_options[number].label for number in chosen}
+            return [setting.name for setting in arguments() if _axis(setting) in labels]
+    return []
+
+
+def _axis(setting: Setting) -> str:
+    return f"{MARK} {setting.label}"
+
+
+def _script(p: Any) -> Any:
+    return next(one for one in p.scripts.scripts if one.name == TITLE.lower())
+
+
+def _ours(p: Any) -> list[object]:
+    """The extension's arguments among those of all scripts."""
+    script = _script(p)
+    return list(p.script_args[script.args_from : script.args_to])
+
+
 def _apply(setting: Setting) -> Callable[[Any, object, object], None]:
     def apply(p: Any, value: object, _all: object) -> None:
-        script = next(one for one in p.scripts.scripts if one.name == TITLE.lower())
+        script = _script(p)
         args = list(p.script_args)
-        ours = args[script.args_from : script.args_to]
-        args[script.args_from : script.args_to] = overlaid(ours, setting.name, _read(setting, value))
+        args[script.args_from : script.args_to] = overlaid(_ours(p), setting.name, _read(setting, value))
         p.script_args = type(p.script_args)(args)
 
     return apply
@@ -72,8 +115,7 @@ def overlaid(args: Sequence[object], name: str, value: Value) -> list[object]:
     if isinstance(over, Mapping):
         out: list[object] = list(args)
         return [*out[:_PRESET_PLACE], {**over, name: value}, *out[_PRESET_PLACE + 1 :]]
-    settled: list[object] = list(Options.from_args(args).to_args())
-    return [*settled[:_PRESET_PLACE], {name: value}, *settled[_PRESET_PLACE + 1 :]]
+    return list({**settled(args), "preset": {name: value}}.values())
 
 
 def _choices(setting: Setting) -> Callable[[], list[str]] | None:
