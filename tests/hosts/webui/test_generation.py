@@ -300,7 +300,7 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     assert run.comments == ["ToMe: refinement failed; the rest is made without it (ValueError: broken)"]
     assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed; the rest is made without it"]
     said = "refinement failed; the rest is made without it (ValueError: broken)"
-    assert run.denoiser.p.extra_generation_params == {"ToMe failure": said}
+    assert run.entries["ToMe failure"] == said
 
 
 def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatch):
@@ -558,7 +558,7 @@ def test_nothing_to_bind_and_unreadable_groups_are_said_once(host):
     run = host.run(Processing(["something", "something"]), Options())
     assert torch.equal(run.latent, plain.latent)
     assert run.comments == ["ToMe: nothing to bind was found in the prompt 'something'"]
-    assert run.denoiser.p.extra_generation_params == {}
+    assert "ToMe failure" not in run.entries
     run = host.run(Processing(["something", "something"]), Options(gentle(groups="cat: (")))
     assert torch.equal(run.latent, plain.latent)
     assert len(run.comments) == 1
@@ -644,7 +644,7 @@ def test_maps_that_cannot_be_made_do_not_stop_refinement(host, monkeypatch):
     assert torch.equal(run.latent, expected)
     assert len(run.processed.images) == 1
     assert run.comments == ["ToMe: no attention maps (ValueError: no maps)"]
-    assert run.denoiser.p.extra_generation_params == {}
+    assert "ToMe failure" not in run.entries
 
 
 def test_our_texts_do_not_reach_the_infotext(host):
