@@ -774,3 +774,17 @@ def test_an_idle_controlnet_changes_nothing(host, settings, timesteps):
     torch.testing.assert_close(made.latent, expected.latent, atol=1e-3, rtol=1e-3)
     assert all((text[:, 0] == 1024).all() for text in made.texts())
     assert scope["th"] is torch
+
+
+def test_a_finished_job_is_freed_at_once(host):
+    """Cycles are freed late: collections count objects, not the memory that their tensors hold."""
+    host.run(Processing([PROMPT]), Options())
+    gc.collect()
+    gc.disable()
+    try:
+        run = host.run(Processing([PROMPT]), Options(show_maps=True))
+        job = weakref.ref(run.job)
+        del run
+        assert job() is None
+    finally:
+        gc.enable()

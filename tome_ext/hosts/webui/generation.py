@@ -125,6 +125,10 @@ class Job:
         finally:
             stop(p)
 
+    def release(self) -> None:
+        """Let go of the pass, which knows the job and ``p``: nothing of the job waits for the garbage collector."""
+        self._pass = None
+
     def _begin(self, p: Any, conditioning: Any) -> None:
         """Prepare a pass; where that fails, its images are made without ToMe."""
         if self._failed or (self._second and self._options.hires == "off"):
@@ -264,8 +268,11 @@ def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None)
 
 def stop(p: Any) -> None:
     """Take ToMe off the job ``p``, where it has any: a disabled job may come with a copied ``p``."""
-    if hasattr(p, _ATTRIBUTE):
+    job = getattr(p, _ATTRIBUTE, None)
+    if job is not None:
         delattr(p, _ATTRIBUTE)
+        if job.belongs_to(p):
+            job.release()
 
 
 def job_of(p: Any) -> Job | None:
