@@ -71,7 +71,7 @@ def _shortcuts() -> tuple[Arm, ...]:
 
 
 _PAIRS = _of("two colours, seen", "two colours, held out")
-_UNMERGED = _BALANCED.replace(ets=False)
+_WITHOUT_ETS = _BALANCED.replace(ets=False)
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("benchmark", "Does merging bind attributes, at the cost of objects or not?", BENCHMARK, _of()),
@@ -106,10 +106,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             Arm("A plain"),
             Arm("B merging and ETS", _FAST),
             Arm("C B + entropy", _BALANCED.replace(binding_weight=0.0)),
-            Arm("D entropy + binding to the bare noun, no merging", _UNMERGED, unmerged=True),
-            Arm("E entropy, no merging", _UNMERGED.replace(binding_weight=0.0), unmerged=True),
+            Arm("D entropy + binding to the bare noun, no merging", _WITHOUT_ETS, unmerged=True),
+            Arm("E entropy, no merging", _WITHOUT_ETS.replace(binding_weight=0.0), unmerged=True),
             Arm("F B + binding", _BALANCED.replace(entropy_weight=0.0)),
             Arm("full", _BALANCED),
+            Arm("full without ETS", _WITHOUT_ETS),
         ),
         _PAIRS,
     ),
