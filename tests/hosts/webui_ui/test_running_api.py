@@ -41,7 +41,10 @@ def axis(webui, label):
 def grid(webui, x, values, y="", y_values="", ours=(True,)):
     none = [0, "", []]
     second = [axis(webui, y), y_values, []] if y else none
-    args = [axis(webui, x), values, [], *second, *none, True, True, False, False, False, False, False, 0, True]
+    axes = [axis(webui, x), values, [], *second, *none]
+    asked = {"Include Sub Images": True, "Use text inputs instead of dropdowns": True}
+    rest = webui.script_info("x/y/z plot")[0]["args"][len(axes) :]
+    args = [*axes, *(asked.get(arg["label"], arg["value"]) for arg in rest)]
     return webui.status("/sdapi/v1/txt2img", request([*ours], script_name="X/Y/Z plot", script_args=args))
 
 
