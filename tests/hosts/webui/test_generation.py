@@ -618,6 +618,8 @@ def test_maps_follow_the_images_with_their_infotexts(host):
 
 
 def test_maps_are_drawn_over_the_images_among_masks_and_the_pictures_of_others(host):
+    from tome_ext.hosts.webui.maps import add_pictures
+
     opts = host.fakes["modules.shared"].opts
     opts.return_mask, opts.return_mask_composite = True, False
     prompts = [PROMPT, PROMPT]
@@ -631,7 +633,7 @@ def test_maps_are_drawn_over_the_images_among_masks_and_the_pictures_of_others(h
         made.processed.images = [one, black, two, black] if masked else [one, two]
         made.processed.images += [black] * 2  # another extension's, behind all
         made.processed.infotexts = ["image 0", "image 1"]
-        made.job._show_maps(p, made.processed)
+        add_pictures(made.processed, made.job._maps, stride=1 + made.job._host.masks(p))
         assert [image.tobytes() for image in made.processed.images[-2:]] == [image.tobytes() for image in alone]
 
 

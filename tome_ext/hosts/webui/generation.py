@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import torch
 
 from tome_ext.hosts.webui.infotext import written
-from tome_ext.hosts.webui.maps import HeatMap, picture
+from tome_ext.hosts.webui.maps import HeatMap, add_pictures
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling_pass import SamplingPass
 from tome_ext.settings import Settings
@@ -117,7 +117,7 @@ class Job:
     def finish(self, p: Any, processed: Any) -> None:
         """All images are made: show the attention maps, and let go of everything."""
         try:
-            self._show_maps(p, processed)
+            add_pictures(processed, self._maps, stride=1 + self._host.masks(p))
         except Exception as error:
             self._host.report("ToMe: the attention maps could not be shown")
             self._say(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
@@ -200,20 +200,6 @@ class Job:
         first = getattr(p, "iteration", 0) * p.batch_size
         for image, maps in at.maps.items():
             self._maps.setdefault(first + image, maps)
-
-    def _show_maps(self, p: Any, processed: Any) -> None:
-        """One more picture for each image behind all others, each with its image's infotext."""
-        first, texts, images = processed.index_of_first_image, processed.infotexts, processed.images
-        # Masks may stand behind each image; infotexts count the images alone.
-        stride = 1 + self._host.masks(p)
-        shown = [number for number in sorted(self._maps) if first + number < len(texts)]
-        tables = [picture(images[first + number * stride], self._maps[number]) for number in shown]
-        own = [texts[first + number] for number in shown]
-        texts += [processed.info] * (len(images) - len(texts))
-        for table, text in zip(tables, own, strict=True):
-            table.info["parameters"] = text
-        images += tables
-        texts += own
 
     def _give_up(self, p: Any, text: str) -> None:
         """The rest of this batch is made without ToMe."""

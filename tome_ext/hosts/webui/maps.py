@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -47,6 +48,22 @@ def heat_maps(step: Step, plain: Tensor, tokens: Tokens, groups: Sequence[Locate
         shape = map_size(size, len(seen))
         found.append([seen[:, position].view(shape).cpu() for position in positions])
     return [HeatMap(_label(group), *both) for group, *both in zip(groups, *found, strict=True)]
+
+
+def add_pictures(processed: Any, maps: Mapping[int, Sequence[HeatMap]], *, stride: int) -> None:
+    """One more picture for each image with ``maps`` behind all others, each with its image's infotext.
+
+    ``stride``: masks may stand behind each image; infotexts count the images alone.
+    """
+    first, texts, images = processed.index_of_first_image, processed.infotexts, processed.images
+    shown = [number for number in sorted(maps) if first + number < len(texts)]
+    tables = [picture(images[first + number * stride], maps[number]) for number in shown]
+    own = [texts[first + number] for number in shown]
+    texts += [processed.info] * (len(images) - len(texts))
+    for table, text in zip(tables, own, strict=True):
+        table.info["parameters"] = text
+    images += tables
+    texts += own
 
 
 def picture(image: Image.Image, maps: Sequence[HeatMap]) -> Image.Image:
