@@ -9,7 +9,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
 import urllib.request
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tome_ext.evidence.files import write_text
 
 OBJECTS = ("cat", "dog", "rabbit", "bear", "fox", "owl", "robot", "boy", "girl", "monkey", "panda", "tiger")
 ITEMS = (
@@ -113,7 +114,6 @@ class Judge:
 
     def __init__(self, url: str, model: str, cache: Path, key: str = "", seconds: float = 120) -> None:
         self._url, self._model, self._cache, self._key, self._seconds = url.rstrip("/"), model, cache, key, seconds
-        cache.mkdir(parents=True, exist_ok=True)
 
     def score(self, image: Image.Image, pair: Pair) -> float | None:
         """The level of one picture; None for an answer without one. OSError where nobody answers."""
@@ -125,9 +125,7 @@ class Judge:
         if path.exists():
             return read_score(json.loads(path.read_text(encoding="utf-8"))["answer"])
         answer = self._ask(asked, pixels.getvalue())
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"prompt": pair.prompt, "answer": answer}), encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, json.dumps({"prompt": pair.prompt, "answer": answer}))
         return read_score(answer)
 
     def _ask(self, asked: str, picture: bytes) -> str:

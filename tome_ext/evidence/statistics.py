@@ -70,7 +70,7 @@ def paired_shares(
     """The difference of two shares, each Σ successes / Σ trials over the same images, with its percentile interval.
 
     ``first``, ``second``: successes and trials, one each per image. Both arms' images of a cluster are drawn together.
-    Raises ValueError for unequal lengths or none; without trials the difference is NaN.
+    Raises ValueError for unequal lengths; without trials the difference is NaN.
     """
     counts = np.array([*first, *second], float)
     names = list(range(counts.shape[1])) if clusters is None else list(clusters)
