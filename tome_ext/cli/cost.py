@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tome_ext.cli.console import CommandError, say
 from tome_ext.cli.flags import add_setting_flags, settings_from
 from tome_ext.cli.generate import parse_size
+from tome_ext.settings import changes_from_preset
 
 if TYPE_CHECKING:
     from tome_ext.cost import Cost, Run
@@ -82,10 +83,10 @@ def _run(arguments: argparse.Namespace) -> int:
     run = Run(arguments.steps, arguments.objects, arguments.batch, width, height)
     cost = count(model, settings, run)
     if arguments.json:
-        asked = {"model": model.name, "settings": settings.changes(), **vars(run)}
+        asked = {"model": model.name, "settings": changes_from_preset(settings), **vars(run)}
         print(json.dumps({**asked, **cost.to_json()}))
     else:
-        _tell(arguments.model, settings.changes(), run, cost)
+        _tell(arguments.model, changes_from_preset(settings), run, cost)
     return 0
 
 

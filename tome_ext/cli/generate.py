@@ -24,6 +24,7 @@ from tome_ext.cli.models import (
 )
 from tome_ext.cli.recipe import SCHEDULERS, Recipe, read_recipe, save_png
 from tome_ext.cli.sampling import Job, Made, batches, sample
+from tome_ext.settings import changes_from_preset
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -216,7 +217,7 @@ def _write_comparison(pairs: Sequence[tuple[Made, Made]], folder: Path, recipe: 
 
     first = pairs[0][0]
     recipe = _with_size(recipe, first.image).replace(prompt=first.job.prompt)
-    labels = ["without ToMe", f"with ToMe ({recipe.settings.changes()['preset']})"]
+    labels = ["without ToMe", f"with ToMe ({changes_from_preset(recipe.settings)['preset']})"]
     sheet = grid([[plain.image, tome.image] for plain, tome in pairs], labels, recipe.prompt)
     _save(sheet, folder, recipe, "-compare")
 

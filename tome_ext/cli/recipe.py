@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tome_ext import __version__
 from tome_ext.cli.console import CommandError
-from tome_ext.settings import SettingError, Settings, declaration
+from tome_ext.settings import SettingError, Settings, changes_from_preset, declaration, settings_from_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,11 +104,11 @@ class Recipe:
         if not isinstance(settings, dict) or not {"prompt", "seed"} <= values.keys():
             raise CommandError("the metadata is incomplete: it needs prompt, seed and settings")
         own: dict[str, Any] = {name: values[name] for name in known & values.keys()}
-        return cls(**own, settings=Settings.from_json(settings))
+        return cls(**own, settings=settings_from_json(settings))
 
     def parameters(self) -> str:
         """The recipe for people, in the form that WebUIs show: prompt, negative prompt, one line of settings."""
-        changes = self.settings.changes()
+        changes = changes_from_preset(self.settings)
         fields: dict[str, object] = {
             "Steps": self.steps,
             "Sampler": self.scheduler,

@@ -7,8 +7,8 @@ import itertools
 import json
 from typing import Any
 
-from tome_ext.schema import schema
 from tome_ext.settings import PRESETS, Setting, Settings, declaration, declarations, preset
+from tome_ext.settings.schema import schema
 
 _PREAMBLE = """\
 # Settings

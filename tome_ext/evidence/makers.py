@@ -17,6 +17,7 @@ from tome_ext.evidence.arms import Arm, told
 from tome_ext.evidence.benchmark import Maker, Sampling
 from tome_ext.evidence.prompts import Prompt
 from tome_ext.hosts.diffusers import ImageReport, attach
+from tome_ext.settings import changes_from_preset
 
 _TITLE = "ToMe Semantic Binding"
 _DONE, _FAILURE = "ToMe", "ToMe failure"  # entries of the WebUI's infotext
@@ -97,7 +98,7 @@ def request_of(arm: Arm, prompt: Prompt, seed: int, sampling: Sampling) -> dict[
     request |= {"cfg_scale": sampling.guidance, "sampler_name": "Euler", "save_images": False}
     args: list[Any] = [False]
     if arm.settings is not None:
-        changes = told(arm, prompt).changes()
+        changes = changes_from_preset(told(arm, prompt))
         args = [True, changes]
     return {**request, "alwayson_scripts": {_TITLE: {"args": args}}}
 

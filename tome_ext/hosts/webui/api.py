@@ -11,8 +11,8 @@ from typing import Any
 
 from tome_ext.hosts.webui.options import TITLE, Options, arguments
 from tome_ext.hosts.webui.preview import variants
-from tome_ext.schema import presets, properties
 from tome_ext.settings import SettingError
+from tome_ext.settings.schema import presets, properties
 from tome_ext.words import PARSERS, GroupSyntaxError, read_prompt
 from tome_ext.words.preview import as_json
 

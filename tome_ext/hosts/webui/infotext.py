@@ -17,7 +17,16 @@ from typing import Any
 
 from tome_ext import __version__
 from tome_ext.hosts.webui.options import Options, argument, preset_of
-from tome_ext.settings import DEFAULT_PRESET, PRESETS, SettingError, Settings, Value, declarations, preset
+from tome_ext.settings import (
+    DEFAULT_PRESET,
+    PRESETS,
+    SettingError,
+    Settings,
+    Value,
+    changes_from_preset,
+    declarations,
+    preset,
+)
 from tome_ext.words import PARSERS, spacy_parser
 
 KEY = "ToMe"
@@ -31,7 +40,7 @@ _TEXTS = {s.name: f"{KEY} {s.name.replace('_', ' ')}" for s in declarations() if
 
 def entries(options: Options) -> dict[str, str]:
     """What to add to the infotext; everything needed to make the image again, on another machine as well."""
-    changes = options.settings.changes()
+    changes = changes_from_preset(options.settings)
     changes.pop("parser", None)
     out = {KEY: str(changes.pop("preset"))}
     texts = {name: _protected(str(changes.pop(name)).strip()) for name in _TEXTS if name in changes}

@@ -1,0 +1,61 @@
+"""All settings of the method together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tome_ext.settings.declaration import Setting, SettingError, Value, declare, nearest
+from tome_ext.settings.merging import MergingSettings
+from tome_ext.settings.prompt import PromptSettings
+from tome_ext.settings.refinement import RefinementSettings
+
+
+@dataclass(frozen=True)
+class Settings(RefinementSettings, MergingSettings, PromptSettings):
+    """All settings of the method; the defaults are the preset ``balanced``.
+
+    Values are checked on construction. Raises :class:`SettingError`, which names the setting, the value
+    and the allowed range.
+    """
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for setting in declarations():
+            object.__setattr__(self, setting.name, setting.validate(getattr(self, setting.name)))
+        if self.window_start > self.window_stop:
+            raise SettingError(
+                f"window_start = {self.window_start:g}: must not be greater than window_stop = {self.window_stop:g}"
+            )
+
+    @property
+    def refines(self) -> bool:
+        """Whether these settings ask for any extra UNet pass."""
+        binding = self.binding_iterations > 0 and self.order == "separate"
+        return self.window_stop > self.window_start and (self.iterations > 0 or binding)
+
+    def replace(self, /, **values: object) -> Settings:
+        """A copy with other values; unknown names raise :class:`SettingError` with the nearest known one."""
+        for name in values:
+            declaration(name)
+        return dataclasses.replace(self, **values)  # type: ignore[arg-type]
+
+    def to_json(self) -> dict[str, Value]:
+        """All settings by name; :func:`tome_ext.settings.settings_from_json` reads it back."""
+        return dataclasses.asdict(self)
+
+
+_DECLARATIONS = {field.name: declare(field) for field in dataclasses.fields(Settings)}
+
+
+def declarations() -> Iterator[Setting]:
+    """The declarations of all settings, in their order."""
+    return iter(_DECLARATIONS.values())
+
+
+def declaration(name: str) -> Setting:
+    """The declaration of one setting; :class:`SettingError` suggests the nearest for an unknown name."""
+    if name not in _DECLARATIONS:
+        raise SettingError(f"no setting is called {name!r}{nearest(name, _DECLARATIONS)}")
+    return _DECLARATIONS[name]
