@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from diffusers import UNet2DConditionModel
 
-from tome_ext.refinement import Step, Tokens
+from tome_ext.method.state import Step, Tokens
 
 WIDTH = 24
 

@@ -12,31 +12,36 @@ PACKAGE = ROOT / "tome_ext"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first: a part may import those before it, never those behind it.
-LAYERS = (
-    "settings",
-    "schema",
+LAYERS = ("settings", "embedded", "prompts", "tokens", "method", "cost", "hosts", "research", "cli")
+# Within the method, lowest first; the folder ``backward`` counts as its modules.
+METHOD = (
+    "window",
     "precision",
-    "schedule",
-    "embedded",
-    "estimate",
-    "words",
-    "tokens",
-    "embeddings",
-    "unet",
-    "checkpointing",
+    "resolution",
+    "merging",
+    "layers",
     "attention",
     "losses",
-    "refinement",
+    "state",
+    "autograd",
+    "checkpointing",
+    "memory",
+    "descent",
+    "objective",
+    "refine",
     "composition",
-    "cost",
-    "hosts",
-    "evidence",
-    "cli",
 )
 # These stand beside the layers: they run before anything is installed, or only start the command line.
 OUTSIDE = ("environment", "quickstart", "__init__", "__main__")
 WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio")
-TORCH_FREE = ("settings", "schedule", "estimate", "words", "environment", "quickstart", "__init__")
+TORCH_FREE = ("settings", "prompts", "environment", "quickstart", "__init__")
+TORCH_FREE_FILES = (
+    "method/__init__.py",
+    "method/window.py",
+    "embedded/counts.py",
+    "cost/__init__.py",
+    "cost/estimate.py",
+)
 
 
 def part_of(path: Path) -> str:
@@ -63,10 +68,10 @@ def parts_imported(path: Path) -> set[str]:
 
 def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
-    file = tmp_path / "tome_ext" / "words" / "x.py"
+    file = tmp_path / "tome_ext" / "prompts" / "x.py"
     file.parent.mkdir(parents=True)
     file.write_text("import a.b\ndef f():\n    from ..hosts import c\n    from . import d\n    from e import g\n")
-    assert {"a.b", "tome_ext.hosts", "tome_ext.hosts.c", "tome_ext.words.d", "e"} <= imported(file)
+    assert {"a.b", "tome_ext.hosts", "tome_ext.hosts.c", "tome_ext.prompts.d", "e"} <= imported(file)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -85,10 +90,12 @@ def test_only_hosts_know_a_webui(path):
     assert part_of(path) == "hosts" or not roots & set(WEBUI)
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in MODULES if part_of(p) in TORCH_FREE], ids=lambda p: str(p.relative_to(ROOT))
-)
-def test_words_and_settings_run_without_torch(path):
+def _torch_free(path: Path) -> bool:
+    return part_of(path) in TORCH_FREE or path.relative_to(PACKAGE).as_posix() in TORCH_FREE_FILES
+
+
+@pytest.mark.parametrize("path", [*filter(_torch_free, MODULES)], ids=lambda p: str(p.relative_to(ROOT)))
+def test_prompts_and_settings_run_without_torch(path):
     assert not {name.split(".")[0] for name in imported(path)} & {"torch", "numpy", "diffusers", "transformers"}
 
 
@@ -99,3 +106,38 @@ def test_quickstart_needs_nothing_but_python():
         roots = {module.split(".")[0] for module in imported(PACKAGE / f"{name}.py")}
         assert roots <= {*sys.stdlib_module_names, "tome_ext"}
         assert parts_imported(PACKAGE / f"{name}.py") - {"environment.ROOT"} <= {"environment"}
+
+
+@pytest.mark.parametrize("path", [*(PACKAGE / "method").rglob("*.py")], ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_within_the_method(path):
+    if path.stem == "__init__":
+        return
+    below = METHOD[: METHOD.index(path.stem)]
+    names = {name.split(".")[-1] for name in imported(path) if name.startswith("tome_ext.method.")}
+    assert names & set(METHOD) <= set(below)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_research_is_imported_by_the_command_line_alone(path):
+    """And there by the command ``evidence``: neither a host nor ``generate`` needs it."""
+    if part_of(path) != "research" and path.relative_to(PACKAGE).as_posix() != "cli/evidence.py":
+        assert "research" not in parts_imported(path)
+
+
+def test_folders_and_files_stay_small():
+    loose = [path.name for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__")]
+    assert len(loose) <= 3
+    for folder in {path.parent for path in MODULES}:
+        assert len(list(folder.glob("*.py"))) <= 14, f"{folder} has more than 14 modules"
+    for path in [*MODULES, ROOT / "install.py"]:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= 300, f"{path} has {lines} lines"
+
+
+def test_the_tests_mirror_the_package():
+    """Every folder of tests stands for one of the package, and every package with code has tests."""
+    own = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    package = {path.parent.relative_to(PACKAGE).as_posix() for path in MODULES}
+    assert own - {".", "hosts/webui/running"} <= package
+    unnamed = {folder for folder in package if not any(one == folder or one.startswith(f"{folder}/") for one in own)}
+    assert unnamed <= {".", "research/export", "prompts/lexicon"}

@@ -12,7 +12,7 @@ import torch
 
 from tome_ext.cli import models
 from tome_ext.embedded.random_model import random_pipeline
-from tome_ext.words.groups import Group, Reading, Span
+from tome_ext.prompts.groups import Group, Reading, Span
 
 
 def _report(prompt: str, maps: bool) -> SimpleNamespace:

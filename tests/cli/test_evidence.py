@@ -11,7 +11,7 @@ from PIL import Image
 from tome_ext.cli import main
 from tome_ext.embedded import shapes_file
 from tome_ext.embedded.shapes_model import untrained_pipeline
-from tome_ext.evidence.captions import vocabulary
+from tome_ext.research.world.captions import vocabulary
 
 
 @pytest.fixture(scope="module")

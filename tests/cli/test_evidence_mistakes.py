@@ -72,7 +72,7 @@ def test_a_webui_has_to_be_told_the_size(tmp_path, capsys):
 
 def test_an_arm_without_merging_needs_known_groups(tmp_path, capsys, monkeypatch):
     (tmp_path / "prompts.txt").write_text("a red book and a yellow vase\n")
-    monkeypatch.setattr("tome_ext.evidence.commands._blip", lambda arguments: None)
+    monkeypatch.setattr("tome_ext.research.commands._blip", lambda arguments: None)
     words = compbench(tmp_path, "--arms", "E entropy, no merging", "--device", "cpu")
     refused(capsys, words, "E entropy, no merging", "a red book and a yellow vase")
     assert not (tmp_path / "run" / "images").exists()

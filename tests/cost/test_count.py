@@ -7,12 +7,13 @@ import json
 import pytest
 import torch
 
-from tome_ext.attention import AttentionRecorder
 from tome_ext.cli import main
-from tome_ext.cost import GIB, Run, architecture, count
+from tome_ext.cost.count import GIB, Run, count
 from tome_ext.cost.meter import Meter
+from tome_ext.cost.models import architecture
+from tome_ext.method.attention import AttentionRecorder
+from tome_ext.method.layers import select_layers
 from tome_ext.settings import preset
-from tome_ext.unet import select_layers
 
 
 @pytest.fixture(scope="module")

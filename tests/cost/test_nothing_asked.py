@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from tome_ext.embeddings import Composite, merge, merged_ends, substitute_end_tokens
+from tome_ext.method.merging import Composite, merge, merged_ends, substitute_end_tokens
 
 
 def test_merging_and_end_token_substitution_take_less_than_five_milliseconds_a_job():
@@ -25,6 +25,6 @@ def test_merging_and_end_token_substitution_take_less_than_five_milliseconds_a_j
 
 
 def test_counting_is_not_imported_by_what_hosts_need():
-    code = "import sys; import tome_ext.composition, tome_ext.refinement; "
+    code = "import sys; import tome_ext.method.composition, tome_ext.method.refine; "
     code += "print([name for name in sys.modules if name.startswith(('diffusers', 'transformers', 'tome_ext.cost'))])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tome_ext.cost import report
-from tome_ext.estimate import estimate
+from tome_ext.cost.estimate import estimate
 from tome_ext.settings import preset
 
 PAGE = Path(__file__).parents[2] / "docs" / "COST.md"

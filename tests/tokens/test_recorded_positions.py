@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.golden.compact import load
+from tome_ext.prompts import Group, Reading, Span, read_prompt
+from tome_ext.prompts.host_syntax import Mapped, fragments
 from tome_ext.tokens import locate
 from tome_ext.tokens.bpe import encode
-from tome_ext.words import Group, Reading, Span, read_prompt
-from tome_ext.words.syntax import Mapped, fragments
 
 DATA = load()
 PROMPTS = DATA["prompts"]

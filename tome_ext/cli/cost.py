@@ -13,7 +13,7 @@ from tome_ext.cli.generate import parse_size
 from tome_ext.settings import changes_from_preset
 
 if TYPE_CHECKING:
-    from tome_ext.cost import Cost, Run
+    from tome_ext.cost.count import Cost, Run
 
 _DESCRIPTION = """\
 Count what the method adds to a sampling run: passes of the UNet, operations, and memory for the backward passes.
@@ -75,7 +75,8 @@ def _run(arguments: argparse.Namespace) -> int:
         if not 1 <= value <= most:
             raise CommandError(f"{name} = {value}: must be a whole number from 1 to {most}")
     try:
-        from tome_ext.cost import Run, architecture, count
+        from tome_ext.cost.count import Run, count
+        from tome_ext.cost.models import architecture
     except ImportError as error:
         raise CommandError(f"counting needs diffusers and PyTorch: {error}") from error
     model = architecture(arguments.model)

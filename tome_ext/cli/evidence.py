@@ -110,27 +110,27 @@ def open_model(arguments: argparse.Namespace) -> Any:
 
 
 def _experiment(arguments: argparse.Namespace) -> int:
-    from tome_ext.evidence.commands import run_experiment
+    from tome_ext.research.commands import run_experiment
 
     return _told(run_experiment, arguments)
 
 
 def _compbench(arguments: argparse.Namespace) -> int:
-    from tome_ext.evidence.commands import run_compbench
+    from tome_ext.research.commands import run_compbench
 
     return _told(run_compbench, arguments)
 
 
 def _object_binding(arguments: argparse.Namespace) -> int:
-    from tome_ext.evidence.commands import run_object_binding
+    from tome_ext.research.commands import run_object_binding
 
     return _told(run_object_binding, arguments)
 
 
 def _told(run: Any, arguments: argparse.Namespace) -> int:
     """Run, and say in one line what the user can put right: a wrong arm, a missing file, an endpoint that is off."""
-    from tome_ext.evidence.benchmark import claim
-    from tome_ext.evidence.makers import MethodError
+    from tome_ext.research.benchmark import claim
+    from tome_ext.research.makers import MethodError
 
     if arguments.webui and not arguments.size:
         raise CommandError("--webui needs --size: the model's own size is not known here")
@@ -147,7 +147,7 @@ def _told(run: Any, arguments: argparse.Namespace) -> int:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    from tome_ext.evidence.commands import judge_accuracy
+    from tome_ext.research.commands import judge_accuracy
 
     pipe = None
     if arguments.model:
@@ -159,7 +159,7 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from tome_ext.evidence.export.webui import write_diffusers, write_webui
+    from tome_ext.research.export.webui import write_diffusers, write_webui
 
     if arguments.webui is None and arguments.diffusers is None:
         raise CommandError("say where to: --webui DIR, --diffusers DIR or both")

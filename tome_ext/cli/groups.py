@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from tome_ext.words import PARSERS, GroupSyntaxError, Reading, read_prompt
-from tome_ext.words.preview import as_html, as_json, as_text
+from tome_ext.prompts import PARSERS, GroupSyntaxError, Reading, read_prompt
+from tome_ext.prompts.preview import as_html, as_json, as_text
 
 
 def add_groups_command(subparsers: Any) -> argparse.ArgumentParser:

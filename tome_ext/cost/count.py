@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tome_ext.cost.meter import Meter
 from tome_ext.cost.models import Architecture
-from tome_ext.refinement import Step, Tokens, in_window, refine
+from tome_ext.method.refine import in_window, refine
+from tome_ext.method.state import Step, Tokens
 from tome_ext.settings import Settings
 
 GIB = 2**30

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tome_ext.cost.count import GIB, Cost, Run, count
+from tome_ext.cost.estimate import SIZES, estimate
 from tome_ext.cost.models import Architecture, architecture
 from tome_ext.cost.table import table
-from tome_ext.estimate import SIZES, estimate
 from tome_ext.settings import Settings, preset
 
 PRESETS = ("fast", "balanced", "paper", "reference")
@@ -37,7 +37,7 @@ SHORTCUTS: dict[str, dict[str, Any]] = {
 
 
 def write_table(path: Path, names: Iterable[str]) -> None:
-    """Write the coefficients that :mod:`tome_ext.estimate` reads; takes a few minutes."""
+    """Write the coefficients that :mod:`tome_ext.cost.estimate` reads; takes a few minutes."""
     made = {name: table(architecture(name)) for name in names}
     path.write_text(json.dumps(made, separators=(",", ":")).replace('"sd15"', '\n"sd15"') + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The small table behind :mod:`tome_ext.estimate`, counted on the full-size UNets."""
+"""The small table behind :mod:`tome_ext.cost.estimate`, counted on the full-size UNets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tome_ext.attention import AttentionRecorder
-from tome_ext.checkpointing import checkpointed
 from tome_ext.cost.meter import Meter
 from tome_ext.cost.models import Architecture
-from tome_ext.unet import cross_attention_layers, select_layers
+from tome_ext.method.attention import AttentionRecorder
+from tome_ext.method.backward.checkpointing import checkpointed
+from tome_ext.method.layers import cross_attention_layers, select_layers
 
 # Sides of the square latents that determine c + a·n + b·n².
 _SIDES = (32, 64, 128)

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tome_ext import losses
-from tome_ext.attention import AttentionRecorder
 from tome_ext.cost.count import GIB
-from tome_ext.refinement import Step, Tokens, refine
-from tome_ext.schedule import refined
+from tome_ext.method import losses
+from tome_ext.method.attention import AttentionRecorder
+from tome_ext.method.backward.autograd import frozen
+from tome_ext.method.layers import select_layers
+from tome_ext.method.refine import refine
+from tome_ext.method.state import Step, Tokens
+from tome_ext.method.window import refined
 from tome_ext.settings import Settings, preset
-from tome_ext.unet import frozen, select_layers
 
 ARMS = ("plain", "fast", "balanced", "paper", "reference", "as published")
 
@@ -124,7 +126,7 @@ def _work(name: str, step: Step, tokens: Tokens) -> None:
 
 
 def _merge(tokens: Tokens) -> Tensor:
-    from tome_ext.embeddings import Composite, merge, substitute_end_tokens
+    from tome_ext.method.merging import Composite, merge, substitute_end_tokens
 
     parts = [Composite(position, ((1.0, position), (1.0, position + 1))) for position in tokens.position]
     merged, _ = merge(tokens.context[0], parts)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tome_ext.prompts.host_syntax import Fragment, Mapped, fragments, strip_networks
 from tome_ext.tokens.bpe import pieces
 from tome_ext.tokens.chunks import EOT, Chunk
-from tome_ext.words.syntax import Fragment, Mapped, fragments, strip_networks
 
 Encode = Callable[[str], Sequence[int]]
 Position = tuple[int, int]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tome_ext.prompts.groups import Group, Reading, Span, Term
 from tome_ext.tokens.align import Alignment, Encode, Position, align
 from tome_ext.tokens.chunks import chunk_of, first_eot
-from tome_ext.words.groups import Group, Reading, Span, Term
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 
 from tome_ext.embedded.random_model import random_pipeline, random_pipeline_sd15
 from tome_ext.hosts.diffusers import attach
+from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import SettingError, Settings, preset
-from tome_ext.words import GroupSyntaxError
 
 TWO = "a cat wearing sunglasses and a dog wearing a hat"
 ONE = "a red book on the table"

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tome_ext.attention import map_size
-from tome_ext.composition import Encoded, compose, substitute_ends
 from tome_ext.hosts.diffusers.call import UNetCall
 from tome_ext.hosts.diffusers.encoding import Understood, encode, understand
 from tome_ext.hosts.diffusers.noise import noise_level, noise_of, place_in_run
-from tome_ext.losses import paper_maps
-from tome_ext.refinement import Report, Step, Tokens, in_window, refine
-from tome_ext.refinement.objective import attention
+from tome_ext.method.attention import map_size
+from tome_ext.method.composition import Encoded, compose, substitute_ends
+from tome_ext.method.layers import select_layers
+from tome_ext.method.losses import paper_maps
+from tome_ext.method.objective import attention
+from tome_ext.method.refine import in_window, refine
+from tome_ext.method.state import Report, Step, Tokens
+from tome_ext.prompts import Reading
 from tome_ext.settings import Settings
-from tome_ext.unet import select_layers
-from tome_ext.words import Reading
 
 _log = logging.getLogger(__name__)
 

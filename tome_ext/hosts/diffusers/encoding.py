@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tome_ext.composition import word_embedding
+from tome_ext.method.composition import word_embedding
+from tome_ext.prompts import Reading, read_prompt
 from tome_ext.settings import Settings
 from tome_ext.tokens import Located, chunks_of_ids, first_eot, locate
-from tome_ext.words import Reading, read_prompt
 
 
 @dataclass(frozen=True)

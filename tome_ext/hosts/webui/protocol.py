@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from tome_ext.refinement import Step
+from tome_ext.method.state import Step
 
 
 @dataclass(frozen=True)

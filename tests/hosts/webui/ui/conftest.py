@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.webui.ui import standins
+
+ROOT = Path(__file__).parents[4]
+ENTRY = ROOT / "scripts" / "tome_semantic_binding.py"
+
+
+class StubJob:
+    """A job that writes down what it is called for."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def before_batch(self, p):
+        self.calls.append("before_batch")
+
+    def before_sampling(self, p, c):
+        self.calls.append("before_sampling")
+
+    def finish(self, p, processed):
+        self.calls.append("finish")
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """The WebUI's modules, and our script loaded as the WebUI loads it."""
+    for name in [name for name in sys.modules if name.startswith("tome_ext.hosts.webui")]:
+        monkeypatch.delitem(sys.modules, name)
+    fakes = standins.modules()
+    for name, module in fakes.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def load():
+        spec = importlib.util.spec_from_file_location(ENTRY.name, ENTRY)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    module = load()
+    yield types.SimpleNamespace(entry=module, load=load, callbacks=fakes["modules.script_callbacks"], fakes=fakes)
+    for name in [name for name in sys.modules if name.startswith("tome_ext.hosts.webui")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def generation(host, monkeypatch):
+    """A stand-in for what happens during sampling; ``started`` holds the options of every job."""
+    fake = types.ModuleType("tome_ext.hosts.webui.sampling.job")
+    fake.started, fake.stopped, fake.denoised, fake.error = [], [], [], None
+
+    def start(p, options, entries):
+        if fake.error:
+            raise fake.error
+        fake.started.append(options)
+        p.job = StubJob()
+        return p.job
+
+    fake.start = start
+    fake.stop = lambda p: (fake.stopped.append(p), setattr(p, "job", None))
+    fake.job_of = lambda p: getattr(p, "job", None)
+    fake.on_denoise = lambda params: fake.denoised.append(params)
+    fake.on_denoised = lambda params: None
+    monkeypatch.setitem(sys.modules, "tome_ext.hosts.webui.sampling.job", fake)
+    import tome_ext.hosts.webui.sampling
+
+    monkeypatch.setattr(tome_ext.hosts.webui.sampling, "job", fake, raising=False)
+    return fake
+
+
+@pytest.fixture
+def script(host):
+    """Our script in txt2img, with its controls built."""
+    made = host.entry.ToMeScript()
+    made.after_component(standins.Component(elem_id="txt2img_prompt"), elem_id="txt2img_prompt")
+    made.after_component(standins.Component(elem_id="txt2img_styles"), elem_id="txt2img_styles")
+    made.controls = made.ui(False)
+    made.name, made.args_from = made.title().lower(), 1
+    made.args_to = 1 + len(made.controls)
+    return made
+
+
+@pytest.fixture(scope="session")
+def webui(tmp_path_factory):
+    """A real WebUI with the extension, for tests marked ``webui``."""
+    if not os.environ.get("WEBUI_DIR"):
+        pytest.skip("needs a WebUI: set WEBUI_DIR (see tests/hosts/running.py)")
+    from tests.hosts.webui.ui.running import WebUI
+
+    found = WebUI(tmp_path_factory.mktemp("webui"))
+    yield found
+    found.stop()

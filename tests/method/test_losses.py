@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from tome_ext.method import losses
+
+
+def test_entropy_of_known_distributions():
+    uniform = torch.full((64,), 1 / 64)
+    point = torch.zeros(64)
+    point[7] = 1
+    halves = torch.zeros(64)
+    halves[:2] = 0.5
+    assert losses.entropy(torch.stack([uniform, point, halves])).tolist() == pytest.approx(
+        [math.log(64), 0, math.log(2)], abs=1e-6
+    )
+
+
+def test_entropy_has_a_finite_gradient_at_zero():
+    maps = torch.tensor([[0.0, 1.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(losses.entropy(maps).sum(), maps)
+    assert gradient.isfinite().all()
+
+
+def test_binding_is_the_mean_square_and_has_no_gradient_on_the_phrase():
+    one, other = torch.randn(2, 4, 8, 8, requires_grad=True), torch.randn(2, 4, 8, 8, requires_grad=True)
+    loss = losses.binding(one, other)
+    assert torch.allclose(loss[1], ((one[1] - other[1]) ** 2).mean())
+    assert torch.autograd.grad(loss.sum(), [one, other], allow_unused=True)[1] is None
+
+
+def test_reference_maps_by_hand():
+    """Softmax at temperature 0.5 over tokens 1 and 2, then stretched and normalised, for two pixels of three."""
+    attention = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.3, 0.5, 0.1, 0.1], [0.1, 0.2, 0.6, 0.1]])
+    share = torch.tensor([1 / (1 + math.exp(-(a - b) / 0.5)) for a, b in ((0.1, 0.1), (0.5, 0.1), (0.2, 0.6))])
+    stretched = (share - share.min()) / (share.max() - share.min())
+    made = losses.reference_maps(attention, [1], [1, 2])
+    assert torch.allclose(made[0], stretched / stretched.sum(), atol=1e-6)
+
+
+def test_paper_maps_sum_to_one():
+    assert torch.allclose(losses.paper_maps(torch.rand(3, 50)).sum(-1), torch.ones(3))
+
+
+def test_position_of_a_point():
+    maps = torch.zeros(1, 4 * 8)
+    maps[0, 1 * 8 + 6] = 1  # x = 6/8 = 24/32, y = 1/4 = 8/32
+    loss = losses.position(maps, (4, 8), torch.tensor([[25 / 32, 16 / 32]]))
+    assert loss.item() == pytest.approx((1**2 + 8**2) / 2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_position_targets_run_from_left_to_right(count):
+    targets = losses.position_targets(count)
+    assert targets.shape == (count, 2)
+    assert (targets[1:, 0] > targets[:-1, 0]).all()
+    assert (targets[:, 1] == 0.5).all()
+    if count > 1:
+        assert targets[[0, -1], 0].tolist() == [10 / 32, 25 / 32]

@@ -1,0 +1,1 @@
+"""What differs between AUTOMATIC1111 and the Forge family."""

@@ -1,0 +1,97 @@
+"""The text of AUTOMATIC1111's WebUI: its encoders, its token chunks and its schedules. Import only where it runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from modules import devices, prompt_parser, sd_samplers, shared
+from modules.sd_hijack import model_hijack
+from torch import Tensor
+
+from tome_ext.hosts.webui.backends.controlnet import marks
+from tome_ext.hosts.webui.protocol import Encoding, Entry, Schedule
+
+
+def schedules(p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
+    """The texts by image, part and step: by the host's own functions, compared with what it encoded."""
+    prompts = p.hr_prompts if second else p.prompts
+    indexes, flat, _ = prompt_parser.get_multicond_prompt_list(prompts)
+    steps = [p.firstpass_steps, _second_pass_steps(p) if second else None, shared.opts.use_old_scheduling]
+    texts = prompt_parser.get_learned_conditioning_prompt_schedules(flat, *steps)
+    if [len(parts) for parts in indexes] != [len(parts) for parts in conditioning.batch]:
+        raise LookupError("the prompts are not the ones that were encoded")
+    return [
+        [_schedule(texts[number], part.schedules) for (number, _), part in zip(parts, encoded, strict=True)]
+        for parts, encoded in zip(indexes, conditioning.batch, strict=True)
+    ]
+
+
+class A1111TextEncoder:
+    """The text encoders of a model of the WebUI, for an image size (SDXL looks at it)."""
+
+    def __init__(self, model: Any, width: int, height: int) -> None:
+        self._model, self._width, self._height = model, width, height
+        stage = model.cond_stage_model
+        found = [one for one in (stage, *getattr(stage, "embedders", ())) if hasattr(one, "tokenize_line")]
+        if not found:
+            raise LookupError("this model's text encoder has no tokens that could be merged")
+        self._tokenizer = found[0]
+
+    def chunks(self, text: str) -> Sequence[Any]:
+        """The host's token chunks."""
+        return list(self._tokenizer.tokenize_line(text)[0])
+
+    def ids(self, text: str) -> Sequence[int]:
+        """The bare tokens."""
+        return list(self._tokenizer.tokenize([text])[0])
+
+    def encode(self, text: str) -> Encoding:
+        """The encoding of one text alone ("Original" emphasis looks at the mean of a whole batch)."""
+        return self._encode(text, negative=False)
+
+    def blank(self) -> Tensor | None:
+        """The vector that the host makes for an empty negative prompt: zeros and the sizes."""
+        return self._encode("", negative=True).vector
+
+    def _encode(self, text: str, *, negative: bool) -> Encoding:
+        texts = prompt_parser.SdConditioning([text], negative, self._width, self._height)
+        with _infotext_undisturbed(), torch.no_grad(), devices.autocast():
+            made = self._model.get_learned_conditioning(texts)
+        if isinstance(made, dict):
+            return Encoding(made["crossattn"][0].clone(), made["vector"][0].clone())
+        return Encoding(made[0].clone())
+
+
+def tokens_of(text: Any) -> Tensor:
+    """The tokens of a conditioning: SDXL's is a dict."""
+    return text["crossattn"] if isinstance(text, dict) else text  # type: ignore[no-any-return]
+
+
+def _schedule(texts: Sequence[Any], encoded: Sequence[Any]) -> Schedule:
+    if [end for end, _ in texts] != [entry.end_at_step for entry in encoded]:
+        raise LookupError("the prompt's schedule is not the one that was encoded")
+    return tuple(
+        Entry(entry.end_at_step, text, len(tokens_of(entry.cond)) - marks(tokens_of(entry.cond)))
+        for (_, text), entry in zip(texts, encoded, strict=True)
+    )
+
+
+def _second_pass_steps(p: Any) -> int:
+    """The model calls of the second pass, by which its prompts are scheduled."""
+    steps = p.hr_second_pass_steps or p.steps
+    config = sd_samplers.find_sampler_config(p.hr_sampler_name or p.sampler_name)
+    return int(config.total_steps(steps)) if config else int(steps)
+
+
+@contextlib.contextmanager
+def _infotext_undisturbed() -> Iterator[None]:
+    """Encoding notes what it met for the infotext and the comments; for our own texts it must not."""
+    parameters, comments = dict(model_hijack.extra_generation_params), list(model_hijack.comments)
+    try:
+        yield
+    finally:
+        model_hijack.extra_generation_params = parameters
+        model_hijack.comments = comments

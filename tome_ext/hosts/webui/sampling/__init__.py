@@ -1,0 +1,1 @@
+"""What runs while a WebUI samples: a job, its sampling passes, the tokens of each text."""

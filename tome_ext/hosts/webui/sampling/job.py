@@ -1,0 +1,297 @@
+"""A job from the script's callbacks to the image: what the WebUI calls, in the order in which it does.
+
+    job = start(p, options, entries)      Script.process, where ToMe is enabled (else stop(p))
+    job_of(p).before_batch(p)             Script.before_process_batch
+    job_of(p).before_sampling(p, c)       Script.process_before_every_sampling
+    on_denoise(params)                    script_callbacks.on_cfg_denoiser
+    on_denoised(params)                   script_callbacks.on_cfg_denoised
+    job_of(p).finish(p, processed)        Script.postprocess
+
+``job_of`` is None for a job without ToMe, and then nothing here runs. Whatever goes wrong, the image comes out, with a
+comment under it, an entry in its infotext, and the traceback on the console.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from tome_ext.hosts.webui.protocol import AFTER, Call, Host
+from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures
+from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
+from tome_ext.hosts.webui.ui.infotext import written
+from tome_ext.prompts import GroupSyntaxError
+from tome_ext.settings import Settings
+
+_ATTRIBUTE = "_tome_job"
+_MOST_COMMENTS = 12
+_LONGEST_FAILURE = 200
+_WITHOUT = "the image is made without it"
+
+
+class JobOptions(Protocol):
+    """What the user asked for (:class:`tome_ext.hosts.webui.ui.options.Options`)."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the method."""
+        ...
+
+    @property
+    def hires(self) -> str:
+        """What the second pass of hires fix gets: "refine", "merge" or "off"."""
+        ...
+
+    @property
+    def show_maps(self) -> bool:
+        """Whether to add attention maps to the gallery."""
+        ...
+
+
+@dataclass
+class _Able:
+    """What one kind of pass (the first, or the second of hires fix) has turned out to be able to do in this job.
+
+    ``lost``: why it does not refine; empty where it does.
+    """
+
+    settings: Settings
+    lost: str = ""
+
+
+class Job:
+    """ToMe in one job of the WebUI. ``entries``: its settings, as they stand in the infotext."""
+
+    def __init__(self, host: Host, p: Any, options: JobOptions, entries: Mapping[str, str]) -> None:
+        self._host, self._options, self._entries = host, options, dict(entries)
+        self._p = weakref.ref(p)
+        self._pass: SamplingPass | None = None
+        self._second = False
+        self._able = {second: _Able(options.settings) for second in (False, True)}
+        self._unreadable = ""  # groups that no batch can be made with
+        self._failed = self._merged = False  # in this batch
+        self._failure = ""
+        self._closed = ""
+        self._maps: dict[int, list[HeatMap]] = {}
+        self._said: list[str] = []
+
+    def belongs_to(self, p: Any) -> bool:
+        """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
+        return self._p() is p
+
+    def before_batch(self, p: Any) -> None:
+        """Another batch of images begins: with tokens and an infotext of its own."""
+        self._pass, self._second = None, False
+        self._failed = self._merged = False
+        if self._failure:
+            self._failure = ""
+            p.extra_generation_params = written(p.extra_generation_params, self._entries)
+        if self._unreadable:
+            self._give_up(p, self._unreadable)
+
+    def before_sampling(self, p: Any, c: Any) -> None:
+        """A sampling pass is about to begin: read and encode the prompts' texts."""
+        self._pass = None
+        self._second = bool(getattr(p, "is_hr_pass", False))
+        self._begin(p, c)
+
+    def on_denoise(self, params: Any) -> None:
+        """A model call is about to be made: give it the merged and refined text."""
+        if self._failed or (self._second and self._options.hires == "off"):
+            return
+        p = params.denoiser.p
+        call = self._host.call(params)
+        if self._pass is None or self._pass.conditioning is not call.conditioning:
+            self._begin(p, call.conditioning)
+        if self._pass is not None and self._pass.active:
+            self._apply(p, call, self._pass)
+
+    def lose(self, p: Any, what: str, error: Exception) -> None:
+        """A part of ToMe has failed, while the rest of it is in the image."""
+        self._note(p, self._fail(p, what, error))
+
+    def finish(self, p: Any, processed: Any) -> None:
+        """All images are made: show the attention maps, and let go of everything."""
+        try:
+            add_pictures(processed, self._maps, stride=1 + self._host.masks(p))
+        except Exception as error:
+            self._host.report("ToMe: the attention maps could not be shown")
+            self._say(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
+            processed.comments += f"{self._said[-1]}\n"
+        finally:
+            stop(p)
+
+    def release(self) -> None:
+        """Let go of the pass, which knows the job and ``p``: nothing of the job waits for the garbage collector."""
+        self._pass = None
+
+    def _begin(self, p: Any, conditioning: Any) -> None:
+        """Prepare a pass; where that fails, its images are made without ToMe."""
+        if self._failed or (self._second and self._options.hires == "off"):
+            return
+        if self._host.unet() is None:
+            self._give_up(p, f"this kind of model has no cross-attention to merge tokens for; {_WITHOUT}")
+            return
+        able = self._able[self._second]
+        wanted = self._options.settings.refines and not (self._second and self._options.hires == "merge")
+        self._closed = self._host.closed()
+        obstacle = self._closed or self._host.obstacle() if wanted and not able.lost else ""
+        try:
+            with self._host.ours():
+                self._pass = SamplingPass(
+                    self._host,
+                    p,
+                    able.settings,
+                    conditioning,
+                    second=self._second,
+                    refine=wanted and not obstacle,
+                    say=lambda text: self._say(p, text),
+                    lose=lambda text: self._lose(p, text),
+                )
+        except GroupSyntaxError as error:
+            self._unreadable = f"groups: {error}; {_WITHOUT}"
+            self._give_up(p, self._unreadable)
+        except Exception as error:
+            self._give_up(p, self._fail(p, f"the prompt could not be prepared; {_WITHOUT}", error))
+        else:
+            self._admit(p, self._pass, able.lost if wanted else "", obstacle)
+
+    def _admit(self, p: Any, begun: SamplingPass, lost: str, obstacle: str) -> None:
+        """Say what a pass that begins has to do without."""
+        if begun.active and (lost or obstacle):
+            self._lose(p, lost or f"tokens are merged but not refined: {obstacle}")
+        if self._closed and self._options.show_maps:
+            self._say(p, f"no attention maps: {self._closed}")
+
+    def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
+        maps = self._options.show_maps and not self._closed and not (self._second and self._maps)
+        text = ""
+        try:
+            with self._host.ours():
+                at.apply(call, maps=maps)
+        except Exception as error:
+            memory = out_of_memory(error)
+            if not memory:
+                text = self._fail(p, "refinement failed; the rest is made without it" if at.refine else "failed", error)
+        else:
+            self._merged = True
+            self._collect(p, at)
+            return
+        # Outside the handlers, where the failed pass's tensors are no longer held.
+        self._host.release()
+        if not at.refine:
+            self._give_up(p, text or "the memory did not suffice for merging; the rest is made without it")
+            return
+        able = self._able[self._second]
+        if memory and able.settings.checkpointing == "auto":
+            able.settings = able.settings.replace(checkpointing="on")
+        else:
+            able.lost = text or "the memory did not suffice for refinement; the rest is made without it"
+            able.settings = able.settings.replace(iterations=0, binding_iterations=0)
+            self._lose(p, able.lost)
+        at.settings = able.settings
+        self._apply(p, call, at)
+
+    def _collect(self, p: Any, at: SamplingPass) -> None:
+        first = getattr(p, "iteration", 0) * p.batch_size
+        for image, maps in at.maps.items():
+            self._maps.setdefault(first + image, maps)
+
+    def _give_up(self, p: Any, text: str) -> None:
+        """The rest of this batch is made without ToMe."""
+        self._failed, self._failure = True, ""
+        self._lose(p, text)
+
+    def _lose(self, p: Any, text: str) -> None:
+        self._say(p, text)
+        self._note(p, text)
+
+    def _note(self, p: Any, text: str) -> None:
+        """The failure in the batch's infotext: beside the settings, or in their place where no image has any of it."""
+        self._failure = self._failure or _line(text)
+        ours = {} if self._failed and not self._merged else self._entries
+        p.extra_generation_params = written(p.extra_generation_params, ours, self._failure)
+
+    def _fail(self, p: Any, what: str, error: Exception) -> str:
+        """Report an error that is being handled; how it was said."""
+        text = f"{what} ({type(error).__name__}: {error})"
+        self._host.report(f"ToMe: {what}")
+        self._say(p, text)
+        return text
+
+    def _say(self, p: Any, text: str) -> None:
+        line = f"ToMe: {text}"
+        if line not in self._said and len(self._said) < _MOST_COMMENTS:
+            self._said.append(line)
+            self._host.comment(p, line)
+
+
+def _line(text: str) -> str:
+    """The first line of a message, not too long for an infotext."""
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= _LONGEST_FAILURE else f"{first[:_LONGEST_FAILURE]}…"
+
+
+_SHORT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device had too little memory, whichever it is."""
+    text = str(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _SHORT_OF_MEMORY)
+
+
+def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:
+    """Begin ToMe in the job ``p``, whose infotext has these ``entries``; the state lives on ``p`` alone."""
+    job = Job(_host(), p, options, entries or {})
+    setattr(p, _ATTRIBUTE, job)
+    return job
+
+
+def stop(p: Any) -> None:
+    """Take ToMe off the job ``p``, where it has any: a disabled job may come with a copied ``p``."""
+    job = getattr(p, _ATTRIBUTE, None)
+    if job is not None:
+        delattr(p, _ATTRIBUTE)
+        if job.belongs_to(p):
+            job.release()
+
+
+def job_of(p: Any) -> Job | None:
+    """The job of ``p`` itself; None where there is none, also for a copy of a ``p`` that has one."""
+    job = getattr(p, _ATTRIBUTE, None)
+    return job if job is not None and job.belongs_to(p) else None
+
+
+def on_denoise(params: Any) -> None:
+    """For ``script_callbacks.on_cfg_denoiser``."""
+    job = job_of(params.denoiser.p)
+    if job is not None:
+        job.on_denoise(params)
+
+
+def on_denoised(params: Any) -> None:
+    """For ``script_callbacks.on_cfg_denoised``."""
+    p, after = vars(params.inner_model).pop(AFTER, (None, None))
+    if after is None:
+        return
+    try:
+        after(params)
+    except Exception as error:
+        job = job_of(p)
+        if job is None:
+            raise
+        job.lose(p, "the latent step could not be undone", error)
+
+
+def _host() -> Host:
+    """The WebUI that runs, chosen by what it can do; imported only here, where there is one."""
+    from modules import shared
+
+    from tome_ext.hosts.webui.backends.detect import host_for
+
+    return host_for(shared.sd_model)

@@ -1,0 +1,1 @@
+"""What a WebUI shows: panel, preview, infotext, API, X/Y/Z axes."""

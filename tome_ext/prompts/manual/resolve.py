@@ -1,0 +1,115 @@
+"""Finding hand-written groups in a prompt, and putting them together with the automatic ones."""
+
+from __future__ import annotations
+
+from tome_ext.prompts.groups import Term
+from tome_ext.prompts.manual.grammar import ManualGroup, ManualTerm
+from tome_ext.prompts.manual.phrases import SMALL, Surroundings
+from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.words import Word
+
+
+class Resolver:
+    """Looks for hand-written groups among the words of one prompt."""
+
+    def __init__(self, words: list[Word]) -> None:
+        self.words = words
+        self.places: dict[str, list[int]] = {}
+        for k, word in enumerate(words):
+            self.places.setdefault(word.low, []).append(k)
+        self.used: set[int] = set()
+        self.warnings: list[str] = []
+        self.left_alone: set[int] = set()
+
+    def resolve(self, groups: list[ManualGroup]) -> list[Mention]:
+        """The groups that stand in this prompt; the others are named in ``warnings``."""
+        nouns = [(g, self._noun(g)) for g in groups]
+        mentions = [m for g, noun in nouns if noun for m in self._mention(g, noun)]
+        around = Surroundings(self.words) if mentions else None
+        for mention in mentions:
+            assert around is not None
+            mention.kept = around.article(mention.noun)
+            self._take_along(mention, around)
+        return mentions
+
+    def _runs(self, words: tuple[str, ...]) -> list[list[int]]:
+        """All places of some words in a row."""
+        first = self.places.get(words[0], []) if words else []
+        n = len(words)
+        return [list(range(k, k + n)) for k in first if tuple(w.low for w in self.words[k : k + n]) == words]
+
+    def _noun(self, group: ManualGroup) -> list[int]:
+        runs = self._runs(group.words)
+        if group.ordinal:
+            runs = runs[group.ordinal - 1 : group.ordinal]
+        free = [r for r in runs if not self.used & set(r)]
+        if not free:
+            which = f"{group.text}#{group.ordinal}" if group.ordinal else group.text
+            often = "not in the prompt" if not runs else "already the noun of another group"
+            self.warnings.append(f"hand-written group {which!r}: {often}")
+            return []
+        self.used |= set(free[0])
+        return free[0]
+
+    def _mention(self, group: ManualGroup, noun: list[int]) -> list[Mention]:
+        if group.alone:
+            self.left_alone |= set(noun)
+            return []
+        mention = Mention(noun)
+        for term in group.terms:
+            self._term(group, mention, term)
+        if not mention.related and not mention.extra:
+            return []
+        return [mention]
+
+    def _term(self, group: ManualGroup, mention: Mention, term: ManualTerm) -> None:
+        if term.quoted:
+            mention.extra.append((Term(term.text, None, term.weight), []))
+            return
+        runs = [r for r in self._runs(term.words) if not set(r) & set(mention.noun)]
+        if term.ordinal:
+            runs = runs[term.ordinal - 1 : term.ordinal]
+        free = [r for r in runs if not self.used & set(r)]
+        if not free:
+            why = "belongs to another group" if runs else "is not in the prompt (write it in quotes to add it)"
+            self.warnings.append(f"hand-written group {group.text!r}: {term.text!r} {why}")
+            return
+        best = min(free, key=lambda r: abs(r[0] - mention.noun[0]))
+        if len(free) > 1 and not term.ordinal and term.words[0] not in SMALL:
+            self.warnings.append(
+                f"hand-written group {group.text!r}: {term.text!r} occurs {len(free)} times, the nearest is taken"
+            )
+        self.used |= set(best)
+        if term.signed:
+            mention.extra.append((Term(term.text, None, term.weight), best))
+        else:
+            mention.related += best
+
+    def _take_along(self, mention: Mention, around: Surroundings) -> None:
+        """Drop what loses its sense when the words of the group go."""
+        minus = {i for t, run in mention.extra for i in run if t.weight is not None and t.weight <= 0}
+        terms = {*mention.related, *(i for _, run in mention.extra for i in run)}
+        for gone in around.taken_along(mention.noun, terms):
+            away = gone.term in minus
+            small = mention.removed if away else mention.dropped
+            small += [i for i in gone.words if i not in self.used]
+            mention.removed += [i for i in gone.joints if i not in self.used]
+            mention.kept += [] if away else [i for i in gone.links if i not in self.used]
+
+
+def combine(words: list[Word], manual: list[Mention], automatic: list[Mention], alone: set[int]) -> list[Mention]:
+    """Hand-written mentions, and the automatic ones less the words that hand-written ones use."""
+    taken = set(alone)
+    for mention in manual:
+        taken |= {*mention.words, *mention.dropped, *mention.removed}
+    out = list(manual)
+    for mention in automatic:
+        if taken & set(mention.noun):
+            continue
+        mention.shared = [i for i in mention.shared if i not in taken]
+        if taken & set(mention.related):
+            mention.related = [i for i in mention.related if i not in taken]
+            if all(words[i].low in SMALL for i in mention.related) and not mention.shared:
+                continue
+        out.append(mention)
+    return sorted(out, key=lambda m: m.noun[0])

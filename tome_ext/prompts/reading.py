@@ -1,0 +1,80 @@
+"""From a prompt to its reading: which words belong to which object, and the clean prompt."""
+
+from __future__ import annotations
+
+from tome_ext.prompts.builtin import parser as builtin
+from tome_ext.prompts.clean_prompt import clean_prompt
+from tome_ext.prompts.groups import Ignored, Reading, Span
+from tome_ext.prompts.host_syntax import Mapped, networks, plain_text
+from tome_ext.prompts.manual.grammar import parse_groups
+from tome_ext.prompts.manual.resolve import Resolver, combine
+from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.spacy_parser import load as spacy_parser
+from tome_ext.prompts.spans import disjoint, group_of, ignored_of
+from tome_ext.prompts.words import Word
+
+PARSERS = ("auto", "spacy", "builtin")
+_EDITING = "prompt editing: this branch is a text of its own"
+_NETWORK = "a network tag, not part of the prompt's text"
+
+
+def read_prompt(
+    text: str, *, parser: str = "auto", manual: str = "", clean: str = "", syntax: str = "a1111"
+) -> Reading:
+    """Read one prompt (one scheduled variant, one AND part); nothing is ever merged on a guess.
+
+    ``parser``: "spacy" or "builtin"; "auto" is spaCy where a model is installed.
+    ``manual``: groups written by hand (:mod:`tome_ext.prompts.manual.grammar`), which win over the automatic ones
+    for the words they use; GroupSyntaxError where they break the grammar.
+    ``clean``: the clean prompt by hand.
+    ``syntax``: "a1111" for the WebUI's prompt language, "plain" where brackets and colons are ordinary characters.
+    """
+    if parser not in PARSERS:
+        raise ValueError(f"parser must be one of {', '.join(PARSERS)}, not {parser!r}")
+    written = parse_groups(manual) if manual.strip() else []
+    plain, branches = plain_text(text, syntax)
+    used, words, mentions, warnings = _parse(plain.text, parser)
+    automatic = disjoint([m for m in mentions if not m.reason])
+    resolver = Resolver(words)
+    by_hand = resolver.resolve(written)
+    found = combine(words, by_hand, automatic, resolver.left_alone) if written else automatic
+    left = [m for m in mentions if m.reason]
+    return Reading(
+        text=text,
+        parser=used,
+        groups=tuple(group_of(text, plain, words, m) for m in found),
+        clean=clean.strip() or clean_prompt(text, _cuts(plain, words, found)),
+        warnings=(*warnings, *resolver.warnings),
+        ignored=tuple(
+            sorted([*ignored_of(text, plain, words, left), *_host_syntax(text, branches, syntax)], key=_start)
+        ),
+    )
+
+
+def _start(ignored: Ignored) -> int:
+    return ignored.span.start
+
+
+def _parse(text: str, parser: str) -> tuple[str, list[Word], list[Mention], list[str]]:
+    """The parser that read the text, its words and mentions, and warnings."""
+    if parser != "builtin":
+        nlp, problem = spacy_parser.load()
+        if nlp is not None:
+            return ("spacy", *spacy_parser.parse(nlp, text), [])
+        if parser == "spacy":
+            return ("builtin", *builtin.parse(text), [f"{problem}; the built-in parser is used"])
+    return ("builtin", *builtin.parse(text), [])
+
+
+def _cuts(plain: Mapped, words: list[Word], found: list[Mention]) -> list[tuple[int, int]]:
+    """The typed pieces that the clean prompt does without."""
+    cuts = {i for m in found for i in (*m.related, *m.dropped, *m.removed, *(k for _, run in m.extra for k in run))}
+    return [plain.typed(words[i].start, words[i].end) for i in sorted(cuts)]
+
+
+def _host_syntax(text: str, branches: list[tuple[int, int]], syntax: str) -> list[Ignored]:
+    """Typed pieces that are no text of this variant."""
+    if syntax == "plain":
+        return []
+    out = [Ignored(Span(a, b, text[a:b]), _EDITING) for a, b in branches]
+    return out + [Ignored(Span(a, b, text[a:b]), _NETWORK) for a, b in networks(text)]

@@ -1,0 +1,1 @@
+"""The parser that uses a spaCy model, where one is installed."""

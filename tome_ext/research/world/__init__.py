@@ -1,0 +1,1 @@
+"""The small world of coloured shapes: scenes, captions, prompts, drawing."""
