@@ -19,8 +19,10 @@ EOT_OF_CLEAN = 6  # "a cat and a dog"
 
 
 def settings_of(recorded):
+    """The preset; one recording of the object setting was made without its pose loss."""
     name = "reference" if recorded.case["eot_replace_step"] == 0 else "reference-attributes"
-    return preset(name).replace(window_stop=1.0)
+    pose = {} if recorded.case.get("use_pose_loss") else {"position_weight": 0.0}
+    return preset(name).replace(window_stop=1.0, **pose)
 
 
 def test_merged_embeddings(recorded):
@@ -94,7 +96,11 @@ def entropy_losses(recorded, unet, index, noise=0.0):
     latents = latents + noise * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
     step = Step(unet, latents, recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
     _, _, report = refine(step, tokens, settings)
-    return [sum(row.values()) for row in report.entropy]
+    weight = settings.position_weight
+    return [
+        sum(entropy.values()) + weight * sum(position.values())
+        for entropy, position in zip(report.entropy, report.position, strict=True)
+    ]
 
 
 def test_entropy_iterations(recorded, golden_unet):

@@ -32,8 +32,9 @@ class Settings(RefinementSettings, MergingSettings, PromptSettings):
     @property
     def refines(self) -> bool:
         """Whether these settings ask for any extra UNet pass."""
-        binding = self.binding_iterations > 0 and self.order == "separate"
-        return self.window_stop > self.window_start and (self.iterations > 0 or binding)
+        maps = self.iterations > 0 and (self.entropy_weight > 0 or self.position_weight > 0)
+        updates = self.binding_iterations if self.order == "separate" else self.iterations
+        return self.window_stop > self.window_start and (maps or (updates > 0 and self.binding_weight > 0))
 
     def replace(self, /, **values: object) -> Settings:
         """A copy with other values; unknown names raise :class:`SettingError` with the nearest known one."""
