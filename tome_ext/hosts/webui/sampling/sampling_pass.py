@@ -20,7 +20,7 @@ from tome_ext.settings import Settings
 # Where the maps are taken when nothing is refined: the layout has formed (METHOD, "The four parts").
 _MAPS_FROM = 0.2
 
-Say = Callable[[str], None]
+Comment = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class SamplingPass:
     """ToMe in one pass. Every row is merged and refined on its own, so nothing depends on what else is in the batch.
 
     ``conditioning``: the host's, for this pass; the texts are read and encoded on construction. ``refine``: whether
-    the host can. ``say``, ``lose``: tell the user something; that the image lacks something of what was asked for.
-    ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
+    the host can. ``comment`` tells the user something, ``comment_failure`` that the image lacks a part of what was
+    asked for. ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
     """
 
     def __init__(
@@ -60,25 +60,26 @@ class SamplingPass:
         *,
         second: bool,
         refine: bool,
-        say: Say,
-        lose: Say,
+        comment: Comment,
+        comment_failure: Comment,
     ) -> None:
         self.conditioning, self.settings = conditioning, settings
         self.maps: dict[int, list[HeatMap]] = {}
-        self._host, self._say, self._lose, self._able = host, say, lose, refine
+        self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
         self._mapped: set[tuple[int, int]] = set()
+        self._moved = False  # whether any token has been refined
         encoder = host.encoder(p, second)
         texts = dict.fromkeys(e.text for parts in self._schedules for schedule in parts for e in schedule)
         self._texts = {text: understand(encoder, text, settings, refine=self.refine) for text in texts}
-        self._blank = encoder.blank() if self.refine and settings.loss_pooled == "zeros" else None
+        self._zero_pooled = encoder.zero_pooled_vector() if self.refine and settings.loss_pooled == "zeros" else None
         self._explain()
 
     @property
     def refine(self) -> bool:
         """Whether tokens are refined in this pass."""
-        return self._able and self.settings.refines
+        return self._can_refine and self.settings.refines
 
     @property
     def active(self) -> bool:
@@ -127,14 +128,14 @@ class SamplingPass:
         if key not in self._merged:
             self._merged[key] = _Merged(compose([encoded], self.settings))
         merged = self._merged[key]
-        if self.settings.ets and not merged.substituted and call.index / call.total >= self.settings.ets_start - 1e-9:
+        if self.settings.ets and not merged.substituted and call.place >= self.settings.ets_start - 1e-9:
             merged.tokens = substitute_ends(merged.tokens, [encoded], self.settings)
             merged.substituted = True
         return merged
 
     def _step(self, call: Call, number: int, row: Row, vector: Sequence[Tensor] | None) -> Step:
         own = None if vector is None else vector[number]
-        return call.step(number, row.image, own if self._blank is None else self._blank.to(call.context))
+        return call.step(number, row.image, own if self._zero_pooled is None else self._zero_pooled.to(call.context))
 
     def _refine(self, step: Step, merged: _Merged) -> None:
         """Refine a row, once for each model call: a call that failed at a later row is tried again."""
@@ -143,13 +144,16 @@ class SamplingPass:
         with self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, self.settings)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
+        self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
+        if report.nothing_moved and not self._moved:
+            self._comment_failure("every gradient was NaN or infinite: merged, not refined")
         for warning in report.warnings:
-            self._lose(warning)
+            self._comment_failure(warning)
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call) -> None:
         """The attention maps of a row, once, when its refinement is over."""
         start = self.settings.window_stop if self.refine else _MAPS_FROM
-        late = call.index / call.total >= start - 1e-9 or call.index + 1 >= call.total
+        late = call.place >= start - 1e-9 or call.index + 1 >= call.total
         if not late or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
@@ -157,23 +161,23 @@ class SamplingPass:
         try:
             found = heat_maps(step, plain[: row.length], merged.tokens, groups, self.settings.layers)
         except Exception as error:
-            self._host.report("ToMe: no attention maps")
-            self._say(f"no attention maps ({type(error).__name__}: {error})")
+            self._host.log_exception("ToMe: no attention maps")
+            self._comment(f"no attention maps ({type(error).__name__}: {error})")
         else:
             self.maps.setdefault(row.image, []).extend(found)
 
     def _explain(self) -> None:
-        """Say what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
+        """Comment what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
         for parts in self._schedules:
             texts = [self._texts[text] for text in dict.fromkeys(e.text for part in parts for e in part)]
             for text in texts:
                 for warning in text.reading.warnings:
                     if all(warning in other.reading.warnings for other in texts):
-                        self._say(warning)
+                        self._comment(warning)
                 for warning in text.located.warnings:
-                    self._say(warning)
+                    self._comment(warning)
             if not any(text.located.groups for text in texts):
-                self._say(f"nothing to bind was found in the prompt {_short(texts)!r}")
+                self._comment(f"nothing to bind was found in the prompt {_short(texts)!r}")
 
 
 def _padded(tokens: Tensor, length: int) -> Tensor:
