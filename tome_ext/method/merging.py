@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHUNK = 77
+from tome_ext.tokens.vocabulary import CHUNK
 
 
 @dataclass(frozen=True)
