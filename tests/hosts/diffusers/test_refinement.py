@@ -57,13 +57,11 @@ def short(monkeypatch):
 
 
 def test_memory_that_suffices_with_checkpointing_alone(sdxl, short):
-    expected, _ = bind(sdxl, settings_of(checkpointing="on"), [TWO], [1], steps=2)
     tries = short(1)
-    images, report = bind(sdxl, settings_of(window_stop=1.0), [TWO], [1], steps=2)
+    _, report = bind(sdxl, settings_of(window_stop=1.0), [TWO], [1], steps=2)
     assert tries == ["auto", "on", "on"]
     assert (report[0].warnings, report[0].failure) == ([], "")
     assert steps_of(report) == [0, 1]
-    assert images.shape == expected.shape
 
 
 def test_memory_that_does_not_suffice_costs_the_refinement_and_not_the_picture(sdxl, short):
@@ -126,7 +124,7 @@ def test_nothing_but_nan_is_a_failure(sdxl):
 
 def test_nan_in_one_step_is_a_warning(sdxl):
     """The first step is discarded, the second is not."""
-    handle = nan_in(sdxl, range(4))
+    handle = nan_in(sdxl, [1, 2])
     try:
         _, report = bind(sdxl, settings_of(window_stop=1.0, iterations=1), [TWO], [1], steps=2)
     finally:
@@ -167,12 +165,12 @@ def test_image_to_image_refines_its_part_of_the_window(sdxl, steps):
     assert steps_of(report) == [0, 1]
     assert report[0].warnings == []
     assert [(step.index, step.total) for step in steps] == [(4, 10), (5, 10)]
-    assert [round(step.progress, 2) for step in steps] == [0.44, 0.56]
+    assert [round(step.progress, 2) for step in steps] == [0.44, 0.55]
 
 
 def test_both_calls_of_a_second_order_step_are_refined_by_their_noise(sd15, monkeypatch, steps):
     monkeypatch.setattr(sd15, "scheduler", diffusers.HeunDiscreteScheduler.from_config(sd15.scheduler.config))
-    _, report = bind(sd15, settings_of(window_stop=0.3), [TWO], [1], steps=6)
+    bind(sd15, settings_of(window_stop=0.3), [TWO], [1], steps=6)
     times = sd15.scheduler.timesteps
     assert [step.index for step in steps] == [i for i, t in enumerate(times) if 1 - t / times[0] < 0.3 - 1e-9]
     assert len(steps) % 2 == 1  # the first level has one call, each other one two

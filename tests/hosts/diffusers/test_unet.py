@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.hosts.diffusers.sampling import TWO, bind, hooks, make, quiet, settings_of
 from tome_ext.embedded.random_model import random_pipeline
 from tome_ext.hosts.diffusers import attach
-from tome_ext.hosts.diffusers.unet import before_each_call, recordable
+from tome_ext.hosts.diffusers.unet import before_each_call, inner, recordable
 
 CLOSE = 5e-3
 
@@ -26,9 +28,22 @@ def refined(sdxl):
 @pytest.fixture
 def own(sdxl):
     """A pipeline with a UNet of its own."""
-    pipe = quiet(type(sdxl)(**{**sdxl.components, "unet": copy.deepcopy(sdxl.unet)}, add_watermarker=False))
-    yield pipe
-    torch._dynamo.reset()
+    return quiet(type(sdxl)(**{**sdxl.components, "unet": copy.deepcopy(sdxl.unet)}, add_watermarker=False))
+
+
+class Compiled(nn.Module):
+    """As ``torch.compile(unet)``: what was traced before runs, and hooks of a later day are not seen."""
+
+    def __init__(self, unet):
+        super().__init__()
+        self._orig_mod, self._traced = unet, [copy.deepcopy(unet)]
+
+    def __getattr__(self, name):
+        own = self.__dict__["_modules"]
+        return own[name] if name in own else getattr(own["_orig_mod"], name)
+
+    def forward(self, *args, **kwargs):
+        return self._traced[0](*args, **kwargs)
 
 
 def alike(pipe, refined):
@@ -43,36 +58,67 @@ def alike(pipe, refined):
 
 
 def test_a_compiled_unet(own, refined):
-    own.unet = torch.compile(own.unet, backend="eager")
-    make(own, [TWO], [1], steps=1)
+    own.unet = Compiled(own.unet)
     alike(own, refined)
 
 
 def test_a_unet_with_a_compiled_forward(own, refined):
-    compiled = own.unet.forward = torch.compile(own.unet.forward, backend="eager")
-    make(own, [TWO], [1], steps=1)
+    compiled = partial(copy.deepcopy(own.unet).forward)
+    compiled._torchdynamo_orig_callable = own.unet.forward
+    own.unet.forward = compiled
     alike(own, refined)
     assert own.unet.forward is compiled
 
 
 def test_a_unet_compiled_in_place(own, refined):
-    own.unet.compile(backend="eager")
-    make(own, [TWO], [1], steps=1)
-    compiled = own.unet._compiled_call_impl
-    with attach(own, settings_of(), TWO):
-        with pytest.raises(RuntimeError, match="attached"), attach(own, settings_of(), TWO):
-            raise AssertionError("not reached")
-        assert own.unet._compiled_call_impl is not compiled
-    assert own.unet._compiled_call_impl is compiled
+    own.unet._compiled_call_impl = compiled = partial(copy.deepcopy(own.unet))
+    with (
+        attach(own, settings_of(), TWO),
+        pytest.raises(RuntimeError, match="attached"),
+        attach(own, settings_of(), TWO),
+    ):
+        raise AssertionError("not reached")
     alike(own, refined)
+    assert own.unet._compiled_call_impl is compiled
 
 
 def test_blocks_compiled_in_place(own, refined):
     for block in own.unet.up_blocks:
-        block.compile(backend="eager")
-    make(own, [TWO], [1], steps=1)
+        block._compiled_call_impl = partial(copy.deepcopy(block))
     alike(own, refined)
     assert all(block._compiled_call_impl is not None for block in own.unet.up_blocks)
+
+
+def whole(model):
+    return torch.compile(model, backend="eager")
+
+
+def in_place(model):
+    model.compile(backend="eager")
+    return model
+
+
+def part_in_place(model):
+    model[0].compile(backend="eager")
+    return model
+
+
+def forward(model):
+    model.forward = torch.compile(model.forward, backend="eager")
+    return model
+
+
+@pytest.mark.parametrize("compiled", [whole, in_place, part_in_place, forward])
+def test_layers_of_what_torch_compiled_can_be_recorded(compiled):
+    """The real compiler, on a small model."""
+    model = compiled(nn.Sequential(nn.Sequential(nn.Linear(2, 2)), nn.ReLU()))
+    expected = model(torch.ones(2))
+    seen = []
+    with recordable(inner(model)):
+        inner(model)[0][0].register_forward_hook(lambda *_: seen.append(1))
+        found = inner(model).forward(torch.ones(2))
+    assert seen == [1]
+    assert torch.equal(found, expected)
 
 
 def test_fused_projections(own, refined):
@@ -93,17 +139,16 @@ def test_fused_projections_without_the_separate_ones(own, refined):
 
 
 def test_recordable_restores_everything_after_an_error():
-    unet = random_pipeline().unet
-    unet.compile(backend="eager")
-    before = dict(vars(unet))
-    with pytest.raises(KeyError), recordable(unet):
-        assert unet._compiled_call_impl is None
+    model = forward(in_place(nn.Sequential(nn.Linear(2, 2))))
+    before = dict(vars(model))
+    with pytest.raises(KeyError), recordable(model):
+        assert model._compiled_call_impl is None
         raise KeyError
-    assert vars(unet) == before
+    assert vars(model) == before
 
 
 def test_a_hook_in_front_of_a_compiled_call_may_leave_the_arguments():
-    module = torch.nn.Identity()
+    module = nn.Identity()
     module.compile(backend="eager")
     with before_each_call(module, lambda *_: None):
         assert module(3) == 3

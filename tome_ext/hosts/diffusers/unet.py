@@ -30,9 +30,9 @@ def before_each_call(unet: nn.Module, hook: Hook) -> Iterator[None]:
     Raises RuntimeError where another hook of the same owner is there already.
     """
     compiled = getattr(unet, _COMPILED, None)
-    owner = type(getattr(hook, "__self__", None))
+    owner = type(getattr(hook, "__self__", hook))
     present = [*unet._forward_pre_hooks.values(), getattr(compiled, "hook", None)]
-    if any(isinstance(getattr(one, "__self__", None), owner) for one in present):
+    if any(type(getattr(one, "__self__", None)) is owner for one in present):
         raise RuntimeError("ToMe is attached to this pipeline's UNet already: leave that context first")
     if compiled is None:
         handle = unet.register_forward_pre_hook(hook, with_kwargs=True)
