@@ -39,12 +39,20 @@ class Group:
     prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
     and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
     ``extra``, not in ``related``.
+    ``typed_phrase``: the phrase in the prompt's own language, with the emphasis of its words; empty where it has
+    none and the plain words say the same.
     """
 
     noun: Span
     related: tuple[Span, ...]
     phrase: str
     extra: tuple[Term, ...] = ()
+    typed_phrase: str = ""
+
+    @property
+    def encoded_phrase(self) -> str:
+        """The phrase as a host is to encode it."""
+        return self.typed_phrase or self.phrase
 
 
 @dataclass(frozen=True)

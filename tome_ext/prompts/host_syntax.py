@@ -156,19 +156,19 @@ def plain_text(text: str, syntax: str = "a1111") -> tuple[Mapped, list[tuple[int
         return Mapped.of(text), []
     if syntax not in SYNTAXES:
         raise ValueError(f"syntax must be one of {', '.join(SYNTAXES)}, not {syntax!r}")
-    mapped = strip_networks(Mapped.of(text))
-    cuts, branches = _editing_cuts(mapped.text)
-    skipped = [mapped.typed(a, b) for a, b in branches if b > a]
-    parts: list[Mapped] = []
-    for fragment in fragments(mapped.without(cuts)):
-        if fragment.is_break:
-            parts.append(Mapped("\n", fragment.mapped.offsets[:1]))
-        else:
-            parts.append(fragment.mapped)
+    found, skipped = text_fragments(text)
+    parts = [Mapped("\n", one.mapped.offsets[:1]) if one.is_break else one.mapped for one in found]
     whole = joined(parts)
     if "AND" in whole.text:
         whole = Mapped(_AND.sub("\n\n\n", whole.text), whole.offsets)
     return whole, skipped
+
+
+def text_fragments(text: str) -> tuple[list[Fragment], list[tuple[int, int]]]:
+    """The fragments of a typed text of which one branch of each editing is read, and the other branches' places."""
+    mapped = strip_networks(Mapped.of(text))
+    cuts, branches = _editing_cuts(mapped.text)
+    return fragments(mapped.without(cuts)), [mapped.typed(a, b) for a, b in branches if b > a]
 
 
 @dataclass(frozen=True)

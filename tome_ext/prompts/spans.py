@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tome_ext.prompts.emphasis import joined, typed_phrase, weights
 from tome_ext.prompts.groups import Group, Ignored, Span, Term
 from tome_ext.prompts.host_syntax import Mapped
 from tome_ext.prompts.parsed import Mention
@@ -26,6 +27,7 @@ def group_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> G
         related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(mention.related)),
         phrase=phrase_of(plain, words, mention),
         extra=tuple(extra),
+        typed_phrase=typed_phrase_of(text, plain, words, mention),
     )
 
 
@@ -35,17 +37,35 @@ def phrase_of(plain: Mapped, words: list[Word], mention: Mention) -> str:
     Words of a prompt that are added by hand stand where they stand; words from outside follow after "with".
     Words that are taken away (negative weights) are left out.
     """
-    added = [(t, run) for t, run in mention.extra if t.weight is None or t.weight > 0]
-    inside = {i for _, run in added for i in run}
-    order = sorted({*mention.noun, *mention.related, *mention.dropped, *mention.kept, *inside})
+    return _with_outside(joined([plain.text[words[i].start : words[i].end] for i in _order(mention)]), mention)
+
+
+def typed_phrase_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> str:
+    """The same in the prompt's own language, with the emphasis of each word; empty where it is no different."""
+    if plain.text == text:
+        return ""
+    by_place = weights(text)
+    found = [words[i] for i in _order(mention)]
+    typed = typed_phrase([(plain.text[w.start : w.end], by_place.get(plain.offsets[w.start], 1.0)) for w in found])
+    phrase = _with_outside(typed, mention)
+    return "" if phrase == phrase_of(plain, words, mention) else phrase
+
+
+def _order(mention: Mention) -> list[int]:
+    """The numbers of the words of a group's phrase."""
     if mention.shared:
-        order = [*mention.kept, *sorted(mention.shared), *mention.noun]
-    out = ""
-    for i in order:
-        word = plain.text[words[i].start : words[i].end]
-        out += word if not out or word in (",", "'s") else " " + word
-    outside = [t.text for t, run in added if not run]
-    return f"{out} with {' and '.join(outside)}" if outside else out
+        return [*mention.kept, *sorted(mention.shared), *mention.noun]
+    inside = {i for _, run in _added(mention) for i in run}
+    return sorted({*mention.noun, *mention.related, *mention.dropped, *mention.kept, *inside})
+
+
+def _added(mention: Mention) -> list[tuple[Term, list[int]]]:
+    return [(term, run) for term, run in mention.extra if term.weight is None or term.weight > 0]
+
+
+def _with_outside(phrase: str, mention: Mention) -> str:
+    outside = [term.text for term, run in _added(mention) if not run]
+    return f"{phrase} with {' and '.join(outside)}" if outside else phrase
 
 
 def disjoint(mentions: list[Mention]) -> list[Mention]:
