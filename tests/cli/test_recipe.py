@@ -111,7 +111,7 @@ def test_text_that_is_not_unicode_is_refused_by_name(field):
     values = Recipe("a", 1).to_json()
     where = values if field in values else values["settings"]
     where[field] = "a red \udcff cat"
-    with pytest.raises(CommandError, match=f"{field}: character 7 is not valid Unicode"):
+    with pytest.raises(SettingError, match=f"{field}: character 7 is not valid Unicode"):
         Recipe.from_json(values)
 
 

@@ -21,7 +21,7 @@ from tome_ext.hosts.common.infotext import (
     read,
     written,
 )
-from tome_ext.settings import SettingError, Settings, cut, settings_from_json
+from tome_ext.settings import SettingError, Settings, check_unicode, cut, settings_from_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +50,7 @@ class Recipe:
     ``width`` and ``height`` are in pixels, 0 for the model's own size. ``negative`` None means none was
     given, which is not the same as an empty one for SDXL. ``model`` is a name for people and for the
     embedded models; a path is reduced to its last part. Values are checked on construction; raises
-    CommandError naming the field, the value and the allowed range.
+    CommandError naming the field, the value and the allowed range, or SettingError for text that is not Unicode.
     """
 
     prompt: str
@@ -83,20 +83,12 @@ class Recipe:
                 continue
             if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
                 self._refuse(name, f"text of at most {_LONGEST_TEXT} characters")
-            self._check_unicode(name, value)
+            check_unicode(name, value)
         for name, known in (("scheduler", tuple(SCHEDULERS)), ("method", METHODS)):
             if getattr(self, name) not in known:
                 self._refuse(name, "one of " + ", ".join(known))
-        for text in ("groups", "clean_prompt", "layers"):
-            self._check_unicode(text, getattr(self.settings, text))
         if not isinstance(self.maps, bool):
             self._refuse("maps", "true or false")
-
-    def _check_unicode(self, name: str, value: str) -> None:
-        """Bytes of the command line that are not UTF-8 arrive as lone surrogates, which no file or tokenizer takes."""
-        bad = next((at for at, c in enumerate(value) if "\ud800" <= c <= "\udfff"), None)
-        if bad is not None:
-            raise CommandError(f"{name}: character {bad + 1} is not valid Unicode; the text must be UTF-8")
 
     def _check_number(self, name: str, kind: Any, minimum: float, maximum: float) -> None:
         value = getattr(self, name)

@@ -62,6 +62,7 @@ class Setting:
                 raise error
             if len(value) > LONGEST_TEXT:
                 raise SettingError(f"{self.name} = {short(value)}: must be at most {LONGEST_TEXT} characters long")
+            check_unicode(self.name, value)
             return value
         return self._validate_number(value, error)
 
@@ -117,6 +118,16 @@ def nearest(name: str, known: Mapping[str, object]) -> str:
     """The end of an error message about an unknown name: the nearest known one, or all of them."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= 100 else []
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+
+
+def check_unicode(name: str, text: str) -> None:
+    """SettingError where ``text`` holds half a character (a lone surrogate), which no file and no tokenizer takes.
+
+    A command line that is not UTF-8 and JSON with a broken escape bring them.
+    """
+    at = next((at for at, c in enumerate(text, 1) if "\ud800" <= c <= "\udfff"), None) if not text.isascii() else None
+    if at is not None:
+        raise SettingError(f"{name}: character {at} is not valid Unicode; the text must be UTF-8")
 
 
 def short(value: object, most: int = 100) -> str:
