@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tome_ext.settings.declaration import SettingError, Value, nearest
+from tome_ext.settings.declaration import SettingError, Value, nearest, short
 from tome_ext.settings.method import Settings
 
 DEFAULT_PRESET = "balanced"
@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Value]] = {
 def preset(name: str) -> Settings:
     """The settings of a preset; :class:`SettingError` for an unknown one."""
     if name not in PRESETS:
-        raise SettingError(f"preset = {name!r}: must be one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
+        raise SettingError(f"preset = {short(name)}: must be one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     return Settings(**PRESETS[name])  # type: ignore[arg-type]
 
 
@@ -72,11 +72,14 @@ def settings_from_json(values: Mapping[str, object]) -> Settings:
 
 
 def changes_from_preset(settings: Settings) -> dict[str, Value]:
-    """The values that differ from the nearest preset, with that preset's name under ``preset``."""
+    """The values that differ from the nearest preset, with that preset's name under ``preset``.
+
+    Of several presets that are equally near the default one is taken.
+    """
 
     def different(name: str) -> dict[str, Value]:
         base = preset(name)
         return {k: v for k, v in settings.to_json().items() if v != getattr(base, k)}
 
-    closest = min(PRESETS, key=lambda name: len(different(name)))
+    closest = min(PRESETS, key=lambda name: (len(different(name)), name != DEFAULT_PRESET))
     return {"preset": closest, **different(closest)}

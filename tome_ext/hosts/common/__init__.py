@@ -1,1 +1,1 @@
-"""What every host needs: the encoded texts of a prompt, and refinement in the memory that there is."""
+"""What several hosts and the command line share. Nothing here imports a WebUI."""
