@@ -8,7 +8,7 @@ from tome_ext.prompts.groups import Ignored, Reading, Span
 from tome_ext.prompts.host_syntax import Mapped, networks, plain_text
 from tome_ext.prompts.manual.grammar import parse_groups
 from tome_ext.prompts.manual.resolve import Resolver, combine
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.spacy_parser import load as spacy_parser
 from tome_ext.prompts.spans import disjoint, group_of, ignored_of
 from tome_ext.prompts.words import Word
@@ -55,7 +55,7 @@ def _start(ignored: Ignored) -> int:
     return ignored.span.start
 
 
-def _parse(text: str, parser: str) -> tuple[str, list[Word], list[Mention], list[str]]:
+def _parse(text: str, parser: str) -> tuple[str, list[Word], list[ParsedObject], list[str]]:
     """The parser that read the text, its words and mentions, and warnings."""
     if parser != "builtin":
         nlp, problem = spacy_parser.load()
@@ -66,7 +66,7 @@ def _parse(text: str, parser: str) -> tuple[str, list[Word], list[Mention], list
     return ("builtin", *builtin.parse(text), [])
 
 
-def _cuts(plain: Mapped, words: list[Word], found: list[Mention]) -> list[tuple[int, int]]:
+def _cuts(plain: Mapped, words: list[Word], found: list[ParsedObject]) -> list[tuple[int, int]]:
     """The typed pieces that the clean prompt does without."""
     cuts = {i for m in found for i in (*m.related, *m.dropped, *m.removed, *(k for _, run in m.extra for k in run))}
     return [plain.typed(words[i].start, words[i].end) for i in sorted(cuts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tome_ext.prompts.groups import Group, Ignored, Span, Term
 from tome_ext.prompts.host_syntax import Mapped
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 
@@ -14,7 +14,7 @@ def span_of(text: str, plain: Mapped, start: int, end: int) -> Span:
     return Span(a, b, text[a:b])
 
 
-def group_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> Group:
+def group_of(text: str, plain: Mapped, words: list[Word], mention: ParsedObject) -> Group:
     """A mention as a group of the typed text."""
     first, last = words[mention.noun[0]], words[mention.noun[-1]]
     extra = [Term(plain.text[words[i].start : words[i].end], None) for i in mention.shared]
@@ -29,7 +29,7 @@ def group_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> G
     )
 
 
-def phrase_of(plain: Mapped, words: list[Word], mention: Mention) -> str:
+def phrase_of(plain: Mapped, words: list[Word], mention: ParsedObject) -> str:
     """The plain words of a group, small words included, in the order of the prompt.
 
     Words of a prompt that are added by hand stand where they stand; words from outside follow after "with".
@@ -48,7 +48,7 @@ def phrase_of(plain: Mapped, words: list[Word], mention: Mention) -> str:
     return f"{out} with {' and '.join(outside)}" if outside else out
 
 
-def disjoint(mentions: list[Mention]) -> list[Mention]:
+def disjoint(mentions: list[ParsedObject]) -> list[ParsedObject]:
     """The mentions that share no word with an earlier one."""
     used: set[int] = set()
     out = []
@@ -60,7 +60,7 @@ def disjoint(mentions: list[Mention]) -> list[Mention]:
     return out
 
 
-def ignored_of(text: str, plain: Mapped, words: list[Word], mentions: list[Mention]) -> list[Ignored]:
+def ignored_of(text: str, plain: Mapped, words: list[Word], mentions: list[ParsedObject]) -> list[Ignored]:
     """What was looked at and left alone."""
     out = []
     for mention in mentions:

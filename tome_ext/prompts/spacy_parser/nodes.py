@@ -15,7 +15,7 @@ def children_of(token: Any, labels: tuple[str, ...]) -> list[Any]:
 
 def object_children(token: Any, labels: tuple[str, ...]) -> list[Any]:
     """The children with one of these labels that are things."""
-    return [c for c in children_of(token, labels) if is_object(c) or c.text.lower() in vocab.WEARABLE]
+    return [c for c in children_of(token, labels) if is_object(c) or lexicon.wearable(c.text.lower())]
 
 
 def subtree(token: Any) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.lexicon.ownership import belongs, can_share, surely_continues
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.spacy_parser.nodes import (
     animate_above,
     children_of,
@@ -25,7 +25,7 @@ _KEPT = ("det", "poss", "nummod", "predet", "quantmod", "case")
 _DEEPEST = 12
 
 
-def analyse(doc: Any) -> list[Mention]:
+def analyse(doc: Any) -> list[ParsedObject]:
     """The objects of a parsed text, in token numbers, in the order of the text."""
     return _Tree(doc).run()
 
@@ -34,10 +34,10 @@ class _Tree:
     def __init__(self, doc: Any) -> None:
         self.doc = doc
         self.taken: set[int] = set()
-        self.found: dict[int, Mention] = {}
+        self.found: dict[int, ParsedObject] = {}
         self.credits = credited(doc)
 
-    def run(self) -> list[Mention]:
+    def run(self) -> list[ParsedObject]:
         for token in self.doc:
             if is_object(token) and token.i not in self.taken and token.i not in self.credits:
                 self.found[token.i] = self.object_of(token, 0)
@@ -45,7 +45,7 @@ class _Tree:
             self.share(self.doc[at], mention)
         return list(self.found.values())
 
-    def object_of(self, token: Any, depth: int) -> Mention:
+    def object_of(self, token: Any, depth: int) -> ParsedObject:
         """A noun with everything that surely belongs to it."""
         mention = self.noun_phrase(token)
         self.taken |= mention.words
@@ -57,9 +57,9 @@ class _Tree:
                 self.clause(token, mention)
         return mention
 
-    def noun_phrase(self, token: Any) -> Mention:
+    def noun_phrase(self, token: Any) -> ParsedObject:
         """The noun with its compounds, and the modifiers before it."""
-        mention = Mention([token.i])
+        mention = ParsedObject([token.i])
         for child in reversed([c for c in token.children if c.i < token.i]):
             low = child.text.lower()
             if child.dep_ in _KEPT:
@@ -77,7 +77,7 @@ class _Tree:
         mention.dropped += [i for i in joints if i not in mention.dropped]
         return mention
 
-    def compound(self, token: Any, mention: Mention) -> None:
+    def compound(self, token: Any, mention: ParsedObject) -> None:
         """What hangs on the first part of a compound noun: "ice" in "ice cream cone"."""
         for child in reversed([c for c in token.children if c.i < token.i]):
             if child.dep_ == "compound" and not is_attribute(child) and child.i == min(mention.noun) - 1:
@@ -88,7 +88,7 @@ class _Tree:
             elif child.dep_ in ("amod", "compound", "nmod", "advmod") and is_word(child):
                 self.adjective(child, mention)
 
-    def adjective(self, token: Any, mention: Mention) -> None:
+    def adjective(self, token: Any, mention: ParsedObject) -> None:
         """An attribute with what modifies it ("very", "dark", "wood" in "wood framed") and its conjuncts."""
         todo = [token]
         while todo:
@@ -100,7 +100,7 @@ class _Tree:
                 elif child.dep_ in ("cc", "punct") or child.dep_ in _KEPT:
                     (mention.kept if child.dep_ in _KEPT else mention.dropped).append(child.i)
 
-    def follow(self, subject: Any, mention: Mention, child: Any, depth: int) -> None:
+    def follow(self, subject: Any, mention: ParsedObject, child: Any, depth: int) -> None:
         """A clause or a preposition after the noun."""
         low = child.text.lower()
         if child.dep_ in ("relcl", "acl:relcl"):
@@ -116,7 +116,7 @@ class _Tree:
         elif child.dep_ == "prep" and low == "of" and depth > 0:
             self.objects(subject, mention, [child.i], [], object_children(child, ("pobj",)), "hold", depth)
 
-    def relative(self, subject: Any, mention: Mention, verb: Any, depth: int) -> None:
+    def relative(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
         """ "that is red", "which has a red roof", "who wears a hat"."""
         who = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.text.lower() in vocab.RELATIVES]
         if not who:
@@ -127,7 +127,7 @@ class _Tree:
         else:
             self.verb(subject, mention, verb, small, depth)
 
-    def predicate(self, mention: Mention, verb: Any, small: list[int]) -> None:
+    def predicate(self, mention: ParsedObject, verb: Any, small: list[int]) -> None:
         """The adjectives after "is"."""
         for adjective in children_of(verb, ("acomp",)):
             if is_attribute(adjective) or adjective.pos_ == "ADJ":
@@ -136,7 +136,7 @@ class _Tree:
                 self.taken.add(adjective.i)
                 return
 
-    def participle(self, subject: Any, mention: Mention, verb: Any, depth: int) -> None:
+    def participle(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
         """ "wearing a hat", "dressed in blue", "painted red"; on a thing, "wearing" goes to the nearest person."""
         low = verb.text.lower()
         if verb.dep_ == "amod" and not low.endswith(("ing", "ed", "en")):
@@ -148,7 +148,7 @@ class _Tree:
                 subject, mention = wearer, self.found[wearer.i]
         self.verb(subject, mention, verb, [], depth)
 
-    def verb(self, subject: Any, mention: Mention, verb: Any, small: list[int], depth: int) -> None:
+    def verb(self, subject: Any, mention: ParsedObject, verb: Any, small: list[int], depth: int) -> None:
         """The sub-objects of a verb and of the verbs joined to it."""
         now: Any = verb
         for _ in range(_DEEPEST):
@@ -175,7 +175,7 @@ class _Tree:
             small = [c.i for c in children_of(now, ("cc", "punct"))]
             now = joined[0]
 
-    def dress(self, subject: Any, mention: Mention, prep: Any, depth: int) -> None:
+    def dress(self, subject: Any, mention: ParsedObject, prep: Any, depth: int) -> None:
         """ "in a blue dress", "in pink"."""
         low = subject.text.lower()
         if not lexicon.animate(low) and lexicon.info(low).known:
@@ -188,7 +188,7 @@ class _Tree:
                 self.objects(subject, mention, [prep.i], [], [thing], "dressed", depth)
 
     def objects(
-        self, subject: Any, mention: Mention, link: list[int], small: list[int], things: list[Any], how: str, depth: int
+        self, subject: Any, mention: ParsedObject, link: list[int], small: list[int], things: list[Any], how: str, depth: int
     ) -> None:
         """Take in a sub-object and those joined to it."""
         head = subject.text.lower()
@@ -221,7 +221,7 @@ class _Tree:
             return False
         return surely_continues(last.text.lower(), low) or not children_of(token, ("det",))
 
-    def clause(self, token: Any, mention: Mention) -> None:
+    def clause(self, token: Any, mention: ParsedObject) -> None:
         """The noun as subject of "is red", "has a red roof", "wears a hat"; participles of the verb above."""
         verb = token.head
         if token.dep_ not in ("nsubj", "nsubjpass") or verb.i == token.i:
@@ -236,7 +236,7 @@ class _Tree:
                 if clause.text.lower() in vocab.HOLDING | vocab.DRESSED:
                     self.verb(token, mention, clause, [c.i for c in children_of(verb, ("cc",)) if c.i < clause.i], 0)
 
-    def share(self, token: Any, mention: Mention) -> None:
+    def share(self, token: Any, mention: ParsedObject) -> None:
         """ "a red car and truck": a bare second noun has the modifiers of the first."""
         if not mention.related or mention.dropped:
             return
