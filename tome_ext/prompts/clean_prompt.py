@@ -40,6 +40,7 @@ def _drop_empty(marked: str, cut: str) -> str:
     """Take away brackets that hold nothing but cuts."""
     inside = rf"[\s{cut}]{{0,80}}"
     empty = re.compile(
+        rf"“{cut}”|‘{cut}’|\"{cut}\"|(?<!\w)'{cut}'|«{cut}»|"
         rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
     )
     for _ in range(20):

@@ -45,6 +45,8 @@ class Group:
     related: tuple[Span, ...]
     phrase: str
     extra: tuple[Term, ...] = ()
+    name: str = ""
+    """What a hand-written group is called whose owner has no word of its own in the prompt: "girl#1" on "2girls"."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was understood of one prompt (one scheduled variant, one AND part)."""
+    """What was understood of one prompt (one scheduled variant, one AND part).
+
+    ``clean_problem`` says what is wrong with a clean prompt that must not be used; empty when it can be.
+    ``hints`` say what groups by hand could tell that the prompt does not.
+    """
 
     text: str
     parser: str
@@ -65,3 +71,5 @@ class Reading:
     clean: str
     warnings: tuple[str, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    clean_problem: str = ""
+    hints: tuple[str, ...] = ()

@@ -68,12 +68,12 @@ class Fragment:
 
 def strip_networks(mapped: Mapped) -> Mapped:
     """Without ``<lora:name:1>`` and its kind, which the host removes before it tokenizes."""
-    return mapped.without([m.span() for m in _NETWORK.finditer(mapped.text)])
+    return mapped.without(networks(mapped.text))
 
 
 def networks(text: str) -> list[tuple[int, int]]:
     """Where the network tags of a typed text stand."""
-    return [m.span() for m in _NETWORK.finditer(text)]
+    return [m.span() for m in _NETWORK.finditer(text, 0, text.rfind(">") + 1)]
 
 
 def fragments(mapped: Mapped) -> list[Fragment]:

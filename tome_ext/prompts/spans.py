@@ -14,57 +14,61 @@ def span_of(text: str, plain: Mapped, start: int, end: int) -> Span:
     return Span(a, b, text[a:b])
 
 
-def group_of(text: str, plain: Mapped, words: list[Word], mention: ParsedObject) -> Group:
-    """A mention as a group of the typed text."""
-    first, last = words[mention.noun[0]], words[mention.noun[-1]]
-    extra = [Term(plain.text[words[i].start : words[i].end], None) for i in mention.shared]
-    for term, run in mention.extra:
+def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -> Group:
+    """An object as a group of the typed text."""
+    first, last = words[found.noun[0]], words[found.noun[-1]]
+    extra = [Term(plain.text[words[i].start : words[i].end], None) for i in found.shared]
+    for term, run in found.extra:
         span = span_of(text, plain, words[run[0]].start, words[run[-1]].end) if run else None
         extra.append(Term(term.text, span, term.weight))
     return Group(
         noun=span_of(text, plain, first.start, last.end),
-        related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(mention.related)),
-        phrase=phrase_of(plain, words, mention),
+        related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(found.related)),
+        phrase=phrase_of(plain, words, found),
         extra=tuple(extra),
+        name=found.name,
     )
 
 
-def phrase_of(plain: Mapped, words: list[Word], mention: ParsedObject) -> str:
+def phrase_of(plain: Mapped, words: list[Word], found: ParsedObject) -> str:
     """The plain words of a group, small words included, in the order of the prompt.
 
     Words of a prompt that are added by hand stand where they stand; words from outside follow after "with".
     Words that are taken away (negative weights) are left out.
     """
-    added = [(t, run) for t, run in mention.extra if t.weight is None or t.weight > 0]
+    added = [(t, run) for t, run in found.extra if t.weight is None or t.weight > 0]
     inside = {i for _, run in added for i in run}
-    order = sorted({*mention.noun, *mention.related, *mention.dropped, *mention.kept, *inside})
-    if mention.shared:
-        order = [*mention.kept, *sorted(mention.shared), *mention.noun]
-    out = ""
+    order = sorted({*found.noun, *found.related, *found.dropped, *found.kept, *inside})
+    if found.shared:
+        order = sorted({*found.kept, *found.shared, *found.noun})
+    out, before = found.name.split("#")[0], -1
     for i in order:
         word = plain.text[words[i].start : words[i].end]
-        out += word if not out or word in (",", "'s") else " " + word
-    outside = [t.text for t, run in added if not run]
+        touches = word in (",", "'s") or (i == before + 1 and words[i].start == words[before].end)
+        apart = ", " if found.name and i != before + 1 else "" if touches or not out else " "
+        out += apart + word
+        before = i
+    outside = [t.text for t, run in added if not run and not (found.name and t is found.extra[0][0])]
     return f"{out} with {' and '.join(outside)}" if outside else out
 
 
-def disjoint(mentions: list[ParsedObject]) -> list[ParsedObject]:
-    """The mentions that share no word with an earlier one."""
+def disjoint(objects: list[ParsedObject]) -> list[ParsedObject]:
+    """The objects that share no word with an earlier one."""
     used: set[int] = set()
     out = []
-    for mention in mentions:
-        if mention.words & used:
+    for found in objects:
+        if found.words & used:
             continue
-        used |= mention.words
-        out.append(mention)
+        used |= found.words
+        out.append(found)
     return out
 
 
-def ignored_of(text: str, plain: Mapped, words: list[Word], mentions: list[ParsedObject]) -> list[Ignored]:
+def ignored_of(text: str, plain: Mapped, words: list[Word], objects: list[ParsedObject]) -> list[Ignored]:
     """What was looked at and left alone."""
     out = []
-    for mention in mentions:
-        members = sorted(mention.words)
+    for found in objects:
+        members = sorted(found.words)
         start, end = words[members[0]].start, words[members[-1]].end
-        out.append(Ignored(span_of(text, plain, start, end), mention.reason))
+        out.append(Ignored(span_of(text, plain, start, end), found.reason))
     return out

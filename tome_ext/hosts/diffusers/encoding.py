@@ -65,9 +65,9 @@ def understand(
         reading,
         located,
         tuple(vectors[: len(phrases)]),
-        vectors[-1],
+        None if reading.clean_problem else vectors[-1],
         tuple(first_eot(chunk) for chunk in chunks_of_ids([token_ids(tokenizer, reading.clean)])),
-        None if pooled is None else pooled[-1],
+        None if pooled is None or reading.clean_problem else pooled[-1],
         {text: word_embedding(row, end) for text, row, end in zip(outside, words, ends, strict=True)},
     )
 

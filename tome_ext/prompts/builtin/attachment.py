@@ -43,7 +43,11 @@ class _Attachment:
             if item.kind == "hard":
                 self.owners.new_sentence()
                 at += 1
+            elif item.kind == "np" and item.parsed is not None and (end := self.listed_after(at)):
+                self.found.append(item.parsed)
+                at = end
             elif item.kind == "np" and item.parsed is not None:
+                self.shared_noun(at, item.parsed)
                 self.found.append(item.parsed)
                 self.owners.add(item)
                 at = self.after_noun(item, at)
@@ -52,6 +56,29 @@ class _Attachment:
             else:
                 at += 1
         return self.found
+
+    def listed_after(self, at: int) -> int:
+        """The place after "hair, blonde, long;" where semicolons divide and commas do not, else 0."""
+        links, end = self.links, at + 1
+        before = links.low(at - 1) if at else ";"
+        while links.kind(end) == "comma" and links.kind(end + 1) == "adj" and before in (";", "\n"):
+            end += 2
+        closed = links.low(end) == ";" or (before == ";" and at > 0 and links.kind(end) == "hard")
+        own = self.items[at].parsed
+        if end == at + 1 or not closed or own is None:
+            return 0
+        for k in range(at + 1, end, 2):
+            found = links.adjectives(k + 1)
+            own.related += found.related if found else []
+            own.dropped += links.span(k, k + 1)
+        return end
+
+    def shared_noun(self, at: int, found: ParsedObject) -> None:
+        """ "three red and two blue balls": the noun is that of both."""
+        first = self.links.adjectives(at - 2)
+        if first is not None and self.links.kind(at - 1) == "and" and found.determined and found.related:
+            if first.kept and self.links.only_colours(at - 2):
+                found.related = first.related + found.related
 
     def after_noun(self, item: Item, place: int) -> int:
         """Take in what follows a noun phrase at ``place``, as far as it surely belongs to an object."""
@@ -85,6 +112,11 @@ class _Attachment:
         then = self.give(found, first, at, relative)
         if then > first and copula and links.kind(at) in ("hold", "dressed"):
             self.keep_copula(found, first, at, then)
+        plural = links.low(at) in ("are", "were") or (
+            links.kind(at) in ("hold", "dressed", "with") and lexicon.info(links.low(at + 1)).plural
+        )
+        if then > first and found is item and plural:
+            self.share_later(item, first)
         return then, found if then > first else owner
 
     def owner_of(self, item: Item, at: int, relative: bool, first: int) -> Item | None:
@@ -208,6 +240,17 @@ class _Attachment:
             if more == then:
                 return then
             then = more
+
+    def share_later(self, owner: Item, first: int) -> None:
+        """ "Tom and Jerry wearing red hats", "a cat and a dog are black": what comes after is of both."""
+        links, own = self.links, owner.parsed
+        if own is None or links.kind(first - 2) != "and" or links.items[first - 1] is not owner:
+            return
+        other = links.items[first - 3] if links.kind(first - 3) == "np" else None
+        if other is None or other.parsed is None or other.role != owner.role or other.parsed.related:
+            return
+        if other.animate == owner.animate and other.bare == owner.bare and not lexicon.info(owner.low).plural:
+            other.parsed.shared = [i for i in own.related if i > own.noun[-1]]
 
     def share(self, at: int, then: int) -> None:
         """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""

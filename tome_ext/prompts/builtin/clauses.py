@@ -35,6 +35,8 @@ def _opens_clause(items: list[Item], at: int) -> bool:
     """Whether a noun phrase after "and" is what the next words are about ("and a heart with boots")."""
     if at + 1 >= len(items) or items[at].kind != "np":
         return True
+    if items[at].name:
+        return True
     return items[at + 1].kind in ("hold", "dressed", "with", "cop", "rel", "have") or items[at + 1].low == "in"
 
 

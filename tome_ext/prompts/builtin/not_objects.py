@@ -86,11 +86,11 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
     described = any(_physical(w) for w in own)
     if head in vocab.POSITIONS:
         return _POSITION
-    if _picture(words, found, head, described):
+    surface = found.determined and any(w in vocab.SURFACES for w in own)
+    if _picture(words, found, head, described or surface):
         return NOT_A_THING
     if not found.determined and all(w in vocab.QUALITY_ATTRIBUTES | vocab.MEDIUMS for w in own):
         return NOT_A_THING
-    surface = found.determined and any(w in vocab.SURFACES for w in own)
     if not (described or surface) and not lexicon.visible(head) and not _does_something(words, found):
         return NOT_A_THING
     linked = any(i > found.noun[-1] for i in found.related)

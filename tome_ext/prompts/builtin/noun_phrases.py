@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tome_ext.prompts.builtin.adjective_lists import end_of_joint
 from tome_ext.prompts.builtin.items import Item
-from tome_ext.prompts.builtin.names import full_name, stands_for, with_series
+from tome_ext.prompts.builtin.names import full_name, is_name, name_owners, stands_for, with_series
 from tome_ext.prompts.builtin.sentence import Sentence
 from tome_ext.prompts.builtin.verbs import ends_noun_phrase, opens_verb
 from tome_ext.prompts.lexicon import lexicon
@@ -27,6 +27,7 @@ def find_items(sentence: Sentence) -> list[Item]:
         item = _Reader(sentence, at, items).read()
         items.append(item)
         at = item.end
+    name_owners(items)
     return items
 
 
@@ -66,7 +67,7 @@ class _Reader:
         kept = list(range(start, at))
         if end := full_name(self.sentence, at, bool(kept), self.before):
             noun = list(range(at, end))
-            return Item("np", start, end, self.low(end - 1), ParsedObject(noun, kept=kept), name=self.names(noun))
+            return Item("np", start, end, self.low(end - 1), ParsedObject(noun, kept=kept), name=True)
         if not kept and opens_verb(self.sentence, at, self.before, self.before_low):
             return self.verb(at)
         opened = start if kept else -1
@@ -81,11 +82,7 @@ class _Reader:
         if self.low(end) == "'s" and self.kind(end + 1) == "word":
             return Item("other", start, end + 1, "'s")
         found = ParsedObject(noun, modifiers, [i for i in dropped if i < noun[-1]], kept)
-        return Item("np", start, end, self.head_name(noun), found, name=not kept and self.names(noun))
-
-    def names(self, noun: list[int]) -> bool:
-        """Whether a bare noun is somebody's name, as far as its words tell."""
-        return self.sentence.unknown(noun[-1]) or all(self.sentence.capital(i) for i in noun)
+        return Item("np", start, end, self.head_name(noun), found, name=not kept and is_name(self.sentence, noun, self.before))
 
     def head_name(self, noun: list[int]) -> str:
         """What the noun is looked up as."""

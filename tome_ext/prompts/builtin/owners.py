@@ -31,7 +31,7 @@ class Owners:
         """One more object."""
         if item.role == "subject" and not item.position and item.low not in vocab.MEASURES | vocab.PROPERTIES:
             self.subject = item
-        if not item.animate or item.low in vocab.PICTURE_WORDS | vocab.MEDIA or not lexicon.visible(item.low):
+        if not item.animate or item.low in vocab.PICTURE_WORDS | vocab.MEDIA or lexicon.info(item.low).flags == "s":
             return
         if lexicon.animate(item.low):
             self.any_person = True
@@ -95,7 +95,7 @@ class Owners:
             return None
         thing = not (lexicon.wearable(subject.low) or lexicon.part(subject.low) or lexicon.place(subject.low))
         plain = subject.low not in vocab.PICTURE_WORDS | vocab.MEDIA and not lexicon.info(subject.low).plural
-        return subject if thing and plain and lexicon.visible(subject.low) else None
+        return subject if thing and plain and lexicon.info(subject.low).flags != "s" else None
 
     def _beside_people(self, item: Item, thing: bool, at: int) -> bool:
         """A thing that holds something beside a person: "a dog and a vase holding flowers", "a cat wearing a hat and a

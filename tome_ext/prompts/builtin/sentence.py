@@ -72,7 +72,11 @@ class Sentence:
     def _part_of_name(self, at: int) -> bool:
         """ "Will" in "Will Smith"."""
         after = self.words[at + 1] if at + 1 < len(self.words) else None
-        return self.words[at].capital and after is not None and after.capital and after.is_word
+        if not self.words[at].capital or after is None or not after.is_word:
+            return False
+        opens = at == 0 or self.words[at - 1].low in (",", "and", "of", "to")
+        acts = after.low.endswith("ing") or _CLOSED.get(after.low) in ("hold", "with", "cop", "prep")
+        return after.capital or (opens and acts)
 
     def capital(self, at: int) -> bool:
         """A word with a capital, where capitals tell names from other words."""
@@ -95,6 +99,8 @@ class Sentence:
         low, after = self.low(at), self.low(at + 1)
         if not after or not lexicon.is_phrase(low, after):
             return False
+        if lexicon.name_with_flags(low, after):
+            return True
         nominal = low not in vocab.HARD_ATTRIBUTES or low in vocab.NAMES_THINGS
         return nominal and (after not in vocab.HARD_ATTRIBUTES or after in vocab.ALSO_THINGS)
 

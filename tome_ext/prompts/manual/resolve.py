@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tome_ext.prompts.groups import Term
+from tome_ext.prompts.manual.characters import character, crowd
 from tome_ext.prompts.manual.grammar import ManualGroup, ManualTerm
 from tome_ext.prompts.manual.phrases import SMALL, Surroundings
 from tome_ext.prompts.parsed import ParsedObject
@@ -23,14 +24,27 @@ class Resolver:
 
     def resolve(self, groups: list[ManualGroup]) -> list[ParsedObject]:
         """The groups that stand in this prompt; the others are named in ``warnings``."""
-        nouns = [(g, self._noun(g)) for g in groups]
+        characters = [m for g in groups if self._counted(g) and (m := self._character(g)) is not None]
+        nouns = [(g, self._noun(g)) for g in groups if not self._counted(g)]
         mentions = [m for g, noun in nouns if noun for m in self._mention(g, noun)]
         around = Surroundings(self.words) if mentions else None
         for mention in mentions:
             assert around is not None
             mention.kept = around.article(mention.noun)
             self._take_along(mention, around)
-        return mentions
+        return characters + mentions
+
+    def _counted(self, group: ManualGroup) -> bool:
+        """Whether a group is for one of several ("girl#1" on "2girls") that have no word of their own."""
+        if not group.ordinal or group.alone or self._runs(group.words):
+            return False
+        return group.ordinal <= crowd(self.words, " ".join(group.words))
+
+    def _character(self, group: ManualGroup) -> ParsedObject | None:
+        found = character(self.words, group, self.used, lambda owner, term: self._term(group, owner, term))
+        if found is None:
+            self.warnings.append(f"hand-written group '{group.text}#{group.ordinal}': none of its words is in the prompt")
+        return found
 
     def _runs(self, words: tuple[str, ...]) -> list[list[int]]:
         """All places of some words in a row."""

@@ -44,7 +44,8 @@ def understand(encoder: TextEncoder, text: str, settings: Settings, *, refine: b
     if not located.groups:
         return Understood(reading, located)
     groups = [group.group for group in located.groups]
-    clean = encoder.encode(reading.clean) if settings.ets or settings.pooled == "clean" else None
+    wanted = (settings.ets or settings.pooled == "clean") and not reading.clean_problem
+    clean = encoder.encode(reading.clean) if wanted else None
     outside = dict.fromkeys(term.text for group in groups for term in group.extra if term.span is None)
     return Understood(
         reading,
