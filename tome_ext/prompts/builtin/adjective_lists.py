@@ -16,6 +16,8 @@ def end_of_joint(
     ``run``: the adjectives so far; ``joints``: what joins them. A comma divides tags, so it joins only after a
     determiner, and never after "and".
     """
+    if sentence.low(at) == "-" and opened >= 0 and sentence.low(at + 1).endswith("ed") and sentence.leads_to_noun(at + 1):
+        return at + 1  # "a long - sleeved shirt"
     end = at
     comma = sentence.kind(end) == "comma"
     if comma:
@@ -23,6 +25,8 @@ def end_of_joint(
     conjunction = sentence.kind(end) == "and"
     if conjunction:
         end += 1
+    if conjunction and sentence.fixed_name(end) and sentence.low(end) in vocab.HARD_ATTRIBUTES:
+        return 0
     if end == at or not sentence.modifier(run[-1]) or sentence.kind(end) != "word":
         return 0
     last = sentence.low(run[-1])

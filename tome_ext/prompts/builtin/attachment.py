@@ -204,8 +204,7 @@ class _Attachment:
         held = any(links.kind(k) in ("hold", "dressed") for k in range(first, min(first + 4, then)))
         if own is None or not held or links.kind(then + 1) != "verb":
             return then
-        participle = links.low(then + 1).endswith("ing")
-        if participle and (links.kind(then) == "and" or links.low(then) == "while"):
+        if links.kind(then) == "and" or (links.low(then) == "while" and links.low(then + 1).endswith("ing")):
             own.dropped += links.span(then, then + 1)
             return then + 1
         return then
@@ -226,7 +225,7 @@ class _Attachment:
             return at + 1
         if links.kind(at) == "prep" and not lexicon.wearable(links.low(at + 1)):
             return at + 1
-        owner = self.owners.only()
+        owner = self.owners.only() or self.owners.alone()
         if owner is None:
             return at + 1
         then = self.give(owner, first, at, False)

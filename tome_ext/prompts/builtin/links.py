@@ -52,6 +52,13 @@ class Links:
         return found is not None and all(self.words[i].low in shades for i in found.related)
 
 
+def what(links: Links, at: int) -> str:
+    """The noun of a thing; of "a pair of jeans", the jeans."""
+    if links.low(at) in vocab.MEASURES and links.low(at + 1) == "of" and links.kind(at + 2) == "np":
+        return links.low(at + 2)
+    return links.low(at)
+
+
 def predicate(links: Links, owner: Item, first: int, at: int) -> int:
     """ "is red", "that is black and white" from the item ``at``; the place after, ``first`` where it says no such thing.
 

@@ -44,7 +44,7 @@ def is_name(sentence: Sentence, noun: list[int], before: str) -> bool:
 def name_owners(items: list[Item]) -> None:
     """Bare nouns that wear or hold something are names, whatever else their words mean: "peach wearing a dress"."""
     for at, item in enumerate(items):
-        if item.kind == "np" and item.bare and not item.name and _may_be_a_name(item):
+        if item.kind == "np" and item.bare and not item.animate and _may_be_a_name(item):
             before = items[at - 1] if at else None
             free = before is None or before.kind in ("hard", "comma", "and", "prep")
             if free and _owns(items, at + 1, before is None or before.kind != "comma"):

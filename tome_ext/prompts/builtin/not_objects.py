@@ -84,7 +84,7 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
         return _NO_ATTRIBUTES
     own = [words[i].low for i in (*found.related, *found.shared)]
     described = any(_physical(w) for w in own)
-    if head in vocab.POSITIONS:
+    if head in vocab.POSITIONS and not (described and head == "top"):
         return _POSITION
     surface = found.determined and any(w in vocab.SURFACES for w in own)
     if _picture(words, found, head, described or surface):

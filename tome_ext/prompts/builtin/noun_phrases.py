@@ -117,12 +117,19 @@ class _Reader:
                 return run, dropped
             if run and self.low(at) in vocab.TRAILING and self.kind(at + 1) != "word" and self.sentence.noun_capable(at - 1):
                 return run, dropped
+            if run and not solid and self.acts(run, at):
+                return run, dropped
             run.append(at)
             if self.colour_worn(at, opened):
                 return run, dropped
             sentence = self.sentence
             solid = solid or not sentence.modifier(at) or sentence.fixed_name(at) or self.subject(run, at)
             at += 1
+
+    def acts(self, run: list[int], at: int) -> bool:
+        """ "rose standing on a bridge": a participle that describes nothing, after what may be a name."""
+        info, after = lexicon.info(self.low(at)), self.kind(at + 1)
+        return self.low(run[-1]) in vocab.ALSO_THINGS and info.participle and after in ("prep", "with", "det")
 
     def colour_worn(self, at: int, opened: int) -> bool:
         """ "a woman in orange riding horses": the colour is a noun."""
@@ -139,7 +146,7 @@ class _Reader:
 
     def head(self, run: list[int], opened: int) -> int | None:
         """The place in ``run`` of the noun that ends the phrase."""
-        if run and opened < 0 and self.kind(run[-1] + 1) in _LINKS and self.before in ("hard", "comma", "and"):
+        if run and opened < 0 and self.somebody(run):
             return len(run) - 1  # "ruby wearing a hat": whatever it may be else, here it is somebody
         for k in range(len(run) - 1, -1, -1):
             low = self.low(run[k])
@@ -154,6 +161,17 @@ class _Reader:
             if info.noun and k and opened >= 0:
                 return k
         return None
+
+    def somebody(self, run: list[int]) -> bool:
+        """Whether an attribute without a noun stands where somebody must: before "wearing", or as a subject."""
+        after = self.kind(run[-1] + 1)
+        if self.before == "cop" or self.before_low == "in":
+            return False
+        if after in _LINKS and self.before in ("hard", "comma", "and", "prep"):
+            return True
+        acts = after in ("cop", "with", "prep") or (after == "comma" and self.kind(run[-1] + 2) == "hold")
+        acts = acts or lexicon.info(self.low(run[-1] + 1)).participle
+        return acts and len(run) == 1 and self.low(run[0]) in vocab.ALSO_THINGS
 
     def split(self, run: list[int]) -> tuple[list[int], list[int]]:
         """The noun (a maximal compound at the end) and the modifiers before it."""

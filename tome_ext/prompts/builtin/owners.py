@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tome_ext.prompts.builtin.items import Item
-from tome_ext.prompts.builtin.links import Links
+from tome_ext.prompts.builtin.links import Links, what
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.lexicon.ownership import worn_or_grown
@@ -26,9 +26,11 @@ class Owners:
         self.known: list[Item] = []
         self.names: list[Item] = []
         self.subject: Item | None = None
+        self.count = 0
 
     def add(self, item: Item) -> None:
         """One more object."""
+        self.count += 1
         if item.role == "subject" and not item.position and item.low not in vocab.MEASURES | vocab.PROPERTIES:
             self.subject = item
         if not item.animate or item.low in vocab.PICTURE_WORDS | vocab.MEDIA or lexicon.info(item.low).flags == "s":
@@ -46,6 +48,11 @@ class Owners:
             return found[0]
         subjects = [p for p in found[:8] if p.role == "subject"] if len(found) < 8 else []
         return subjects[0] if len(subjects) == 1 else None
+
+    def alone(self) -> Item | None:
+        """The noun of a sentence that has no other, where it can be a name: "jack, wearing a red dress"."""
+        own = self.subject.parsed if self.subject is not None else None
+        return self._bare_subject(None) if self.count == 1 and own is not None and not own.related else None
 
     def of_predicate(self, item: Item, at: int, relative: bool) -> Item | None:
         """The subject of "is red" after the noun phrase ``item``: not the nearest noun but that of the clause."""
@@ -88,7 +95,7 @@ class Owners:
             return False
         return item.animate and item.low not in vocab.PICTURE_WORDS | vocab.MEDIA
 
-    def _bare_subject(self, item: Item) -> Item | None:
+    def _bare_subject(self, item: Item | None) -> Item | None:
         """ "peach on a sofa wearing a hat": a bare noun that opens the clause is a name here."""
         subject = self.subject
         if subject is None or subject is item or not subject.bare or self.any_person:
@@ -112,7 +119,7 @@ class Owners:
 
     def of_with(self, item: Item, at: int) -> Item | None:
         """Who has what follows "with" at ``at``, after the noun phrase ``item``: not the bench the hat."""
-        low = self.links.low(at + 1)
+        low = what(self.links, at + 1)
         if item.position:
             return self.subject
         if low in vocab.PROPERTIES or self._somebody(item):
@@ -135,14 +142,16 @@ class Owners:
         worn = self.links.phrase(at + 1) is not None and lexicon.wearable(self.links.low(at + 1))
         if self._somebody(item) or (not lexicon.info(item.low).known and item.role != "of"):
             return item
-        if not worn:
+        coloured = self.links.only_colours(at + 1)
+        if not (worn or coloured):
             return None
         if item.role != "subject":
-            return self.only()
+            return self.only() if worn else None
         thing = not (lexicon.wearable(item.low) or lexicon.part(item.low) or lexicon.place(item.low))
         info = lexicon.info(item.low)
-        clothes = not lexicon.carried(self.links.low(at + 1))
-        return item if item.bare and thing and not info.plural and clothes and not self.any_person else None
+        picture = item.low in vocab.PICTURE_WORDS | vocab.MEDIA
+        name = item.bare and thing and not (info.plural or picture)
+        return item if name and (coloured or not self.any_person) else None
 
 
 def _plural(links: Links, item: Item) -> bool | None:

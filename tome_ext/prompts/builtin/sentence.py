@@ -23,6 +23,7 @@ _CLOSED: dict[str, str] = {
 }
 # Where capitals are this common they say nothing of names.
 _TITLE_CASE = 0.9
+_BEFORE_TO = frozenset(("next", "close", "adjacent", "opposite", "due", "closer", "nearer", "side"))
 _NAMES_OR_VERBS = frozenset(("will", "may", "can"))
 
 
@@ -55,6 +56,8 @@ class Sentence:
         closed = _CLOSED.get(word.low, "")
         if word.low == "can" and self._is_a_can(at):
             return "word"
+        if word.low == "to" and (self._before(at) in _BEFORE_TO or _CLOSED.get(self.low(at + 1)) == "det"):
+            return "prep"
         if closed in ("verb", "prep") and word.low in _NAMES_OR_VERBS and self._part_of_name(at):
             return "word"
         if closed:
@@ -62,6 +65,9 @@ class Sentence:
         if word.hard:
             return "hard"
         return "word" if word.is_word else "mark"
+
+    def _before(self, at: int) -> str:
+        return self.words[at - 1].low if at else ""
 
     def _is_a_can(self, at: int) -> bool:
         if at and lexicon.is_phrase(self.low(at - 1), "can"):
@@ -72,10 +78,10 @@ class Sentence:
     def _part_of_name(self, at: int) -> bool:
         """ "Will" in "Will Smith"."""
         after = self.words[at + 1] if at + 1 < len(self.words) else None
-        if not self.words[at].capital or after is None or not after.is_word:
+        if not self.words[at].capital or after is None or not (after.is_word or after.low == ","):
             return False
         opens = at == 0 or self.words[at - 1].low in (",", "and", "of", "to")
-        acts = after.low.endswith("ing") or _CLOSED.get(after.low) in ("hold", "with", "cop", "prep")
+        acts = after.low.endswith("ing") or _CLOSED.get(after.low) in ("hold", "with", "cop", "prep", "comma")
         return after.capital or (opens and acts)
 
     def capital(self, at: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tome_ext.prompts.builtin.items import Item
-from tome_ext.prompts.builtin.links import Links, predicate
+from tome_ext.prompts.builtin.links import Links, predicate, what
 from tome_ext.prompts.builtin.owners import stem
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
@@ -12,7 +12,8 @@ from tome_ext.prompts.lexicon.ownership import belongs, surely_continues
 # "a hat with a band with a feather": deeper than this nobody follows.
 _DEEPEST = 3
 _LONGEST_LIST = 12
-_OWN_PLACES = frozenset({"on", "in", "over", "around", "under", "across"})
+_OWN_PLACES = frozenset({"on", "in", "over", "around", "under", "across", "down", "at", "between", "to", "along"})
+_AWAY = frozenset({"on", "up", "back", "out", "high", "aloft", "backwards", "off", "open", "overhead", "sideways"})
 
 
 def take_objects(links: Links, owner: Item, first: int, link: int, at: int, how: str, depth: int = 0) -> int:
@@ -29,34 +30,36 @@ def take_objects(links: Links, owner: Item, first: int, link: int, at: int, how:
     head = owner if depth == 0 else links.items[link - 1]
     if how == "with" and any(links.words[i].low in vocab.POSSESSIVES for i in item.parsed.kept if i < item.parsed.noun[0]):
         how = "own"
-    if not _can_have(head, item, how):
+    low = what(links, at)
+    if not _can_have(head, item, low, how):
         return first
     own.dropped += links.span(first, link)
     own.related += links.span(link, link + 1)
-    last = item
     own.absorb(item.parsed)
     at += 1
     while True:
-        at = _own_attributes(links, owner, at, last.low, depth)
+        at = _own_attributes(links, owner, at, low, depth)
         end = at
         while links.kind(end) in ("and", "comma") and end - at < 2:
             end += 1
         after = links.items[end] if end > at and links.kind(end) == "np" else None
-        if after is None or after.parsed is None or not _continues(links, head, last, after, end, how):
+        if after is None or after.parsed is None or not _continues(links, head, low, end, how):
             return at
-        if _has_its_own(links, owner, links.items[link], last, end):
+        if _has_its_own(links, owner, links.items[link], low, end):
             return at
         own.dropped += links.span(at, end)
         own.absorb(after.parsed)
-        last, at = after, end + 1
+        low, at = what(links, end), end + 1
 
 
-def _can_have(head: Item, item: Item, how: str) -> bool:
-    """Whether a thing of a list can belong to ``head``."""
+def _can_have(head: Item, item: Item, low: str, how: str) -> bool:
+    """Whether a thing of a list, a ``low``, can belong to ``head``."""
     if item.low in vocab.PROPERTIES:
         own = item.parsed
         return how == "with" and own is not None and bool(own.related or len(own.noun) > 1)
-    return belongs(head.low, item.low, how, somebody=head.animate)
+    if item.low in vocab.POSITIONS and item.parsed is not None and not item.parsed.related:
+        return False
+    return belongs(head.low, low, how, somebody=head.animate)
 
 
 def _placed(links: Links, at: int) -> bool:
@@ -77,7 +80,7 @@ def _own_attributes(links: Links, owner: Item, at: int, low: str, depth: int) ->
             then = take_objects(links, owner, at, at, at + 1, "with", depth + 1)
         elif links.kind(at) == "prep" and links.kind(at + 1) == "np":
             then = _prepositional(links, owner, at)
-        elif links.low(at) in ("on", "up") and links.kind(at + 1) in ("hard", "comma"):
+        elif links.low(at) in _AWAY and links.kind(at) != "np" and links.kind(at + 1) not in ("np", "adj"):
             own.dropped += links.span(at, at + 1)
             then = at + 1
         if then == at:
@@ -97,23 +100,24 @@ def _prepositional(links: Links, owner: Item, at: int) -> int:
         own.absorb(thing)
         return at + 2
     possessed = any(links.words[i].low in vocab.POSSESSIVES for i in thing.kept)
-    on_the_body = low in _OWN_PLACES and possessed and lexicon.part(inner.low)
+    on_the_body = low in _OWN_PLACES and possessed and not lexicon.place(inner.low)
     if low == "like" or on_the_body or (low == "on" and inner.low == "top" and not thing.kept):
         own.dropped += links.span(at, at + 1) + thing.kept + thing.related + thing.noun + thing.dropped
         return at + 2
     return at
 
 
-def _continues(links: Links, head: Item, last: Item, after: Item, at: int, how: str) -> bool:
+def _continues(links: Links, head: Item, last: str, at: int, how: str) -> bool:
     """Whether "and X" goes on with the sub-objects: surely so for clothes and parts, or without an article."""
+    after, low = links.items[at], what(links, at)
     own = after.parsed
-    if own is None or not _can_have(head, after, how) or after.name or lexicon.animate(after.low):
+    if own is None or not _can_have(head, after, low, how) or after.name or lexicon.animate(after.low):
         return False
     closed = links.kind(at - 1) == "and"
     comma = links.kind(at - 1) == "comma" or links.kind(at - 2) == "comma"
     if comma and not own.determined and not closed and not _list_of_clothes(links, at):
         return False
-    if surely_continues(last.low, after.low):
+    if surely_continues(last, low):
         return True
     then = links.kind(at + 1)
     if then in ("with", "hold", "dressed", "have") or (then in ("rel", "cop") and not lexicon.wearable(after.low)):
@@ -135,7 +139,7 @@ def _list_of_clothes(links: Links, at: int) -> bool:
     return False
 
 
-def _has_its_own(links: Links, owner: Item, link: Item, last: Item, at: int) -> bool:
+def _has_its_own(links: Links, owner: Item, link: Item, last: str, at: int) -> bool:
     """Whether what follows "and" has sub-objects of its own ("a moon wearing boots and a heart wearing a hat").
 
     In "a man with a hat and a coat holding a sword" the man holds it: the verb is another one.
@@ -148,4 +152,4 @@ def _has_its_own(links: Links, owner: Item, link: Item, last: Item, at: int) -> 
     if links.kind(then) != "with" or link.kind != "with" or owner.animate:
         return False
     worn = links.low(then + 1) if links.kind(then + 1) == "np" else ""
-    return bool(worn) and lexicon.wearable(last.low) and lexicon.wearable(worn)
+    return bool(worn) and lexicon.wearable(last) and lexicon.wearable(worn)

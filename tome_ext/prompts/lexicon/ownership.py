@@ -13,8 +13,6 @@ def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     (with, that has), "own" (with its).
     """
     being = lexicon.animate(low) and not lexicon.handheld(low)
-    if low in vocab.POSITIONS:
-        return False
     if how in ("hold", "own"):
         return not being
     if low in vocab.PICTURE_WORDS | vocab.MEDIA and low not in vocab.THINGS_TOO:
