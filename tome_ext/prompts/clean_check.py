@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tome_ext.prompts.builtin.sentence import Sentence
+from tome_ext.prompts.builtin.sentence import closed_class
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.words import Word
 
@@ -39,18 +39,17 @@ def _open_ends(text: str, opening: str, closing: str) -> tuple[int, int]:
 
 def _dangling(words: list[Word], cut: set[int]) -> str:
     """The first word that lost what it needs after it."""
-    sentence = Sentence(words)
-    kept = [at for at in range(len(words)) if at not in cut]
-    for place, at in enumerate(kept):
-        after = kept[place + 1] if place + 1 < len(kept) else len(words)
-        if after == at + 1:
-            continue
-        kind, then = sentence.kind(at), sentence.kind(after)
-        opens = place == 0 or sentence.kind(kept[place - 1]) in _ENDS
-        alone = then in _ENDS or (then == "and" and kind not in ("cop",))
-        article = sentence.low(at) in _ARTICLES and (alone or then in _NO_NOUN)
-        if article or (kind in _NEEDS_MORE and alone):
-            return f"{sentence.low(at)!r} is left without its words"
-        if opens and alone and sentence.low(at) in vocab.PRONOUNS:
-            return f"{sentence.low(at)!r} is left alone"
+    before, opens = -1, True
+    for at in [*(k for k in range(len(words)) if k not in cut), len(words)]:
+        then = closed_class(words[at]) if at < len(words) else "end"
+        if before >= 0 and at > before + 1:
+            kind, low = closed_class(words[before]), words[before].low
+            alone = then in _ENDS or (then == "and" and kind != "cop")
+            article = low in _ARTICLES and (alone or then in _NO_NOUN)
+            if article or (kind in _NEEDS_MORE and alone):
+                return f"{low!r} is left without its words"
+            if opens and alone and low in vocab.PRONOUNS:
+                return f"{low!r} is left alone"
+        opens = before < 0 or closed_class(words[before]) in _ENDS
+        before = at
     return ""

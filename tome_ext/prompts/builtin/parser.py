@@ -19,10 +19,12 @@ from tome_ext.prompts.words import Word, split_words
 def parse(text: str) -> tuple[list[Word], list[ParsedObject]]:
     """The words of a plain text and the objects in it; one with a ``reason`` is to be left alone."""
     words = split_words(text)
-    idle = quotes(words)[1]
-    words = [word for at, word in enumerate(words) if at not in idle]
+    written, idle = quotes(words)
+    if idle:
+        words = [word for at, word in enumerate(words) if at not in idle]
+        written, _ = quotes(words)
     sentence = Sentence(words)
-    sentence.write(quotes(words)[0])
+    sentence.write(written)
     items = find_items(sentence)
     leave_out_credits(sentence, items)
     denied = apply_negations(items)

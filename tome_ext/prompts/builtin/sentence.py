@@ -23,8 +23,16 @@ _CLOSED: dict[str, str] = {
 }
 # Where capitals are this common they say nothing of names.
 _TITLE_CASE = 0.9
+# No rule looks further ahead.
+_BEYOND = 32
 _BEFORE_TO = frozenset(("next", "close", "adjacent", "opposite", "due", "closer", "nearer", "side"))
 _NAMES_OR_VERBS = frozenset(("will", "may", "can"))
+
+
+def closed_class(word: Word) -> str:
+    """The class of a word for itself: a closed one, "word" for open ones, "hard" and "mark" for marks."""
+    closed = _CLOSED.get(word.low, "")
+    return closed or ("hard" if word.hard else "word" if word.is_word else "mark")
 
 
 class Sentence:
@@ -32,17 +40,18 @@ class Sentence:
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words
+        self.lows = [word.low for word in words] + [""] * _BEYOND
         content = [w for w in words if w.is_word and w.low[0].isalpha() and w.low not in _CLOSED]
         self.capitals_tell = sum(w.capital for w in content) < _TITLE_CASE * len(content)
-        self.kinds = [self._kind_of(at) for at in range(len(words))]
+        self.kinds = [self._kind_of(at) for at in range(len(words))] + ["end"] * _BEYOND
 
     def low(self, at: int) -> str:
         """The lower-case word, "" outside the prompt."""
-        return self.words[at].low if 0 <= at < len(self.words) else ""
+        return self.lows[at]
 
     def kind(self, at: int) -> str:
         """The class of a word, "end" outside the prompt."""
-        return self.kinds[at] if 0 <= at < len(self.kinds) else "end"
+        return self.kinds[at]
 
     def write(self, quoted: set[int]) -> None:
         """Take words for writing in the picture; quotes around an attribute mean nothing."""
@@ -60,11 +69,7 @@ class Sentence:
             return "prep"
         if closed in ("verb", "prep") and word.low in _NAMES_OR_VERBS and self._part_of_name(at):
             return "word"
-        if closed:
-            return closed
-        if word.hard:
-            return "hard"
-        return "word" if word.is_word else "mark"
+        return closed or closed_class(word)
 
     def _before(self, at: int) -> str:
         return self.words[at - 1].low if at else ""
