@@ -47,7 +47,8 @@ def read_prompt(
     cut = _cut_words(found)
     cleaned = clean_prompt(text, [plain.typed(words[i].start, words[i].end) for i in sorted(cut)])
     problem = "" if clean.strip() else broken(text, cleaned, words, cut)
-    notes = [f"the clean prompt {cleaned!r} is not used ({problem}); one by hand can take its place"] if problem else []
+    notes = [f"the clean prompt is not used ({problem}): {_short(cleaned)!r}; one by hand can take its place"]
+    notes = notes if problem else []
     return Reading(
         text=text,
         parser=used,
@@ -60,6 +61,10 @@ def read_prompt(
         clean_problem=problem,
         hints=() if written else hints(words, found),
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:80] + "…"
 
 
 def _start(ignored: Ignored) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 # Letters and digits of any script with their combining marks, hyphens and apostrophes inside; else one mark.
 _PIECE = re.compile(
-    r"(?P<word>[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[^\s_\u0300-\u036f]|\n)",
+    r"(?P<word>#(?=[0-9a-fA-F]{6}\b)[^\W_]+|[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[^\s_\u0300-\u036f]|\n)",
 )
-_HARD = frozenset(".;!?|\n")
+_HARD = frozenset(".;!?|\n。；！？")
 
 
 @dataclass(frozen=True)

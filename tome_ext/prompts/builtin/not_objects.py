@@ -115,7 +115,7 @@ def _physical(word: str) -> bool:
     if word in vocab.HARD_ATTRIBUTES and word not in vocab.QUALITY_ATTRIBUTES:
         return True
     last = word.rsplit("-", 1)[-1]
-    return last != word and last in vocab.ATTRIBUTE_ENDINGS
+    return word[0] == "#" or (last != word and last in vocab.ATTRIBUTE_ENDINGS)
 
 
 def _does_something(words: list[Word], found: ParsedObject) -> bool:

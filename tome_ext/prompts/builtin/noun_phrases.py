@@ -53,6 +53,8 @@ class _Reader:
             return Item("neg", at, at + 2, "free")
         if self.low(at) in vocab.SIDES and self.low(at + 1) == "of" and kind == "word":
             return Item("prep", at, at + 2, self.low(at))
+        if self.low(at) in vocab.FORMATS:
+            return Item("other", at, at + 1, self.low(at))
         if kind in ("det", "word"):
             return with_series(self.sentence, self.phrase())
         if kind == "mark":

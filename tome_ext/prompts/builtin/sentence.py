@@ -18,7 +18,7 @@ _CLOSED: dict[str, str] = {
     **dict.fromkeys(vocab.CONJUNCTIONS, "and"),
     **dict.fromkeys(vocab.NEGATIONS, "neg"),
     **dict.fromkeys(vocab.DETERMINERS - {"that"}, "det"),
-    ",": "comma",
+    **dict.fromkeys(",，、", "comma"),
     "'s": "other",
 }
 # Where capitals are this common they say nothing of names.
@@ -118,7 +118,7 @@ class Sentence:
     def modifier(self, at: int) -> bool:
         """Whether a word describes a following noun rather than naming a thing."""
         low, info = self.low(at), lexicon.info(self.low(at))
-        if low in vocab.HARD_ATTRIBUTES or low in vocab.SURFACES or self.shade(at):
+        if low[:1] == "#" or low in vocab.HARD_ATTRIBUTES or low in vocab.SURFACES or self.shade(at):
             return True
         if low in vocab.QUALITY_ATTRIBUTES and info.noun <= 4:
             return True

@@ -92,6 +92,8 @@ def _finite(sentence: Sentence, run: list[int], at: int, opened: int, conjoined:
             return info.verb > info.noun
         if sentence.low(at + 1) in ("as", "while", "when") or sentence.low(at + 1).endswith("ly"):
             return True
+        if lexicon.info(sentence.low(at + 1)).participle and info.verb > info.noun:
+            return True
         return has_determiner and (info.verb > info.noun or (first in vocab.SINGULAR and after in AFTER_VERB))
     if plural and (sentence.low(at + 1) in vocab.PARTICLES or after in AFTER_VERB):
         return info.verb > info.noun or (conjoined and info.verb >= info.noun)

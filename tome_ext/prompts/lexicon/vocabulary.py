@@ -158,7 +158,7 @@ QUALITY_ATTRIBUTES = _words(
     " amazing awesome beautiful perfect masterful great bad worst low normal poor extra missing mutated deformed"
     " disfigured blurry sharp highres lowres absurdres incredible extreme extremely highly very most volumetric"
     " aesthetic trending official ultra-detailed highly-detailed insane fine delicate elaborate rich vivid 8k 4k"
-    " hd uhd raw hdr shallow soft natural studio full upper lower wide"
+    " hd uhd raw hdr 3d 2d finely beautifully superbly exquisite magnificent sublime shallow soft natural studio full upper lower wide"
 )
 POSSESSIVES = _words("its his her their my your our whose")
 # Nouns that say which property an adjective is of: "with a fluffy texture", "of a blue colour".
@@ -174,3 +174,5 @@ EVEN = _words("all mostly completely entirely very also still quite")
 THINGS_TOO = _words("camera lens signature logo body hands fingers light lights book icon sticker poster print movie film key")
 # Of the participles with a preposition, those of persons: "dressed in blue", not "covered in snow".
 CLOTHED = _words("dressed clad equipped armed")
+# How sharp a picture is; never a part of what it shows.
+FORMATS = _words("2k 4k 8k 16k 32k hd uhd fhd hdr 720p 1080p 1440p 2160p")

@@ -13,8 +13,11 @@ from tome_ext.prompts.spacy_parser.nodes import (
     children_of,
     credited,
     is_attribute,
+    is_denied,
+    is_negated,
     is_object,
     is_placed,
+    is_somebody,
     is_word,
     object_children,
     subtree,
@@ -39,7 +42,8 @@ class _Tree:
 
     def run(self) -> list[ParsedObject]:
         for token in self.doc:
-            if is_object(token) and token.i not in self.taken and token.i not in self.credits:
+            free = token.i not in self.taken and token.i not in self.credits
+            if free and is_object(token) and not is_denied(token):
                 self.found[token.i] = self.object_of(token, 0)
         for at, mention in self.found.items():
             self.share(self.doc[at], mention)
@@ -111,10 +115,16 @@ class _Tree:
             self.objects(
                 subject, mention, [child.i], [], object_children(child, ("pobj",)), "own" if depth else "with", depth
             )
+        elif child.dep_ == "prep" and low in ("in", "of") and self.property_of(child):
+            self.objects(subject, mention, [child.i], [], self.property_of(child), "with", depth)
         elif child.dep_ == "prep" and low == "in":
             self.dress(subject, mention, child, depth)
         elif child.dep_ == "prep" and low == "of" and depth > 0:
             self.objects(subject, mention, [child.i], [], object_children(child, ("pobj",)), "hold", depth)
+
+    def property_of(self, prep: Any) -> list[Any]:
+        """The texture in "of a fluffy texture"."""
+        return [c for c in children_of(prep, ("pobj",)) if c.text.lower() in vocab.PROPERTIES and list(c.children)]
 
     def relative(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
         """ "that is red", "which has a red roof", "who wears a hat"."""
@@ -129,7 +139,7 @@ class _Tree:
 
     def predicate(self, mention: ParsedObject, verb: Any, small: list[int]) -> None:
         """The adjectives after "is"."""
-        for adjective in children_of(verb, ("acomp",)):
+        for adjective in [] if is_negated(verb) else children_of(verb, ("acomp",)):
             if is_attribute(adjective) or adjective.pos_ == "ADJ":
                 mention.dropped += small
                 self.adjective(adjective, mention)
@@ -142,27 +152,35 @@ class _Tree:
         if verb.dep_ == "amod" and not low.endswith(("ing", "ed", "en")):
             self.adjective(verb, mention)
             return
-        if low in vocab.HOLDING and not lexicon.animate(subject.text.lower()):
+        if low not in vocab.HOLDING:
+            self.later(subject, mention, verb, depth)
+        if low in vocab.HOLDING and not is_somebody(subject):
             wearer = animate_above(subject)
             if wearer is not None and wearer.i in self.found:
                 subject, mention = wearer, self.found[wearer.i]
         self.verb(subject, mention, verb, [], depth)
 
+    def later(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
+        """ "a girl standing on a bridge, holding an umbrella": the second participle hangs on the first."""
+        for clause in children_of(verb, ("advcl", "conj", "ccomp", "dep")):
+            if is_somebody(subject) and clause.text.lower() in vocab.HOLDING | vocab.CLOTHED:
+                self.verb(subject, mention, clause, [c.i for c in children_of(clause, ("mark",))], depth)
+
     def verb(self, subject: Any, mention: ParsedObject, verb: Any, small: list[int], depth: int) -> None:
         """The sub-objects of a verb and of the verbs joined to it."""
         now: Any = verb
         for _ in range(_DEEPEST):
-            low = now.text.lower()
+            low = "" if is_negated(now) else now.text.lower()
             if low in vocab.HOLDING:
                 self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "hold", depth)
             elif low in vocab.HAVE:
                 self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "with", depth)
             elif low in vocab.DRESSED:
+                how = "dressed" if low in vocab.CLOTHED else "made"
                 for prep in children_of(now, ("prep", "agent")):
                     if prep.text.lower() in vocab.DRESSED_PREPOSITIONS:
-                        self.objects(
-                            subject, mention, [now.i, prep.i], small, object_children(prep, ("pobj",)), "dressed", depth
-                        )
+                        things = object_children(prep, ("pobj",))
+                        self.objects(subject, mention, [now.i, prep.i], small, things, how, depth)
             elif low in ("painted", "colored", "coloured", "dyed"):
                 for adjective in children_of(now, ("oprd", "acomp", "advmod", "dobj", "xcomp")):
                     if adjective.text.lower() in vocab.COLOURS:
@@ -191,11 +209,10 @@ class _Tree:
         self, subject: Any, mention: ParsedObject, link: list[int], small: list[int], things: list[Any], how: str, depth: int
     ) -> None:
         """Take in a sub-object and those joined to it."""
-        head = subject.text.lower()
         for first in things:
             own = how == "with" and any(c.dep_ == "poss" for c in first.children)
             how = "own" if own else how
-            if first.i in self.taken or is_placed(first) or not belongs(head, first.text.lower(), how):
+            if first.i in self.taken or is_placed(first) or is_denied(first) or not self.can_have(subject, first, how):
                 continue
             mention.related += link
             mention.dropped += small
@@ -207,12 +224,19 @@ class _Tree:
                 mention.absorb(inner)
                 mention.dropped += cc
                 last, cc = now, [c.i for c in children_of(now, ("cc", "punct"))]
-                now = next((c for c in children_of(last, ("conj",)) if self.goes_on(head, last, c, how)), None)
+                now = next((c for c in children_of(last, ("conj",)) if self.goes_on(subject, last, c, how)), None)
 
-    def goes_on(self, head: str, last: Any, token: Any, how: str) -> bool:
+    def can_have(self, subject: Any, thing: Any, how: str) -> bool:
+        """Whether a thing can belong to the subject."""
+        low = thing.text.lower()
+        if low in vocab.PROPERTIES:
+            return how == "with" and bool(children_of(thing, ("amod", "compound", "nmod")))
+        return belongs(subject.text.lower(), low, how, somebody=is_somebody(subject))
+
+    def goes_on(self, subject: Any, last: Any, token: Any, how: str) -> bool:
         """Whether a joined noun is one more sub-object, not an object with things of its own."""
         low = token.text.lower()
-        if token.i in self.taken or not is_object(token) or not belongs(head, low, how):
+        if token.i in self.taken or not is_object(token) or not self.can_have(subject, token, how):
             return False
         own = any(
             c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children
