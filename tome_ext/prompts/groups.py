@@ -48,6 +48,8 @@ class Group:
     phrase: str
     extra: tuple[Term, ...] = ()
     typed_phrase: str = ""
+    name: str = ""
+    """What a hand-written group is called whose owner has no word of its own in the prompt: "girl#1" on "2girls"."""
 
     @property
     def encoded_phrase(self) -> str:
@@ -65,7 +67,11 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was understood of one prompt (one scheduled variant, one AND part)."""
+    """What was understood of one prompt (one scheduled variant, one AND part).
+
+    ``clean_problem`` says what is wrong with a clean prompt that must not be used; empty when it can be.
+    ``hints`` say what groups by hand could tell that the prompt does not.
+    """
 
     text: str
     parser: str
@@ -73,3 +79,5 @@ class Reading:
     clean: str
     warnings: tuple[str, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    clean_problem: str = ""
+    hints: tuple[str, ...] = ()

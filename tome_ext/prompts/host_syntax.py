@@ -68,12 +68,12 @@ class Fragment:
 
 def strip_networks(mapped: Mapped) -> Mapped:
     """Without ``<lora:name:1>`` and its kind, which the host removes before it tokenizes."""
-    return mapped.without([m.span() for m in _NETWORK.finditer(mapped.text)])
+    return mapped.without(networks(mapped.text))
 
 
 def networks(text: str) -> list[tuple[int, int]]:
     """Where the network tags of a typed text stand."""
-    return [m.span() for m in _NETWORK.finditer(text)]
+    return [m.span() for m in _NETWORK.finditer(text, 0, text.rfind(">") + 1)]
 
 
 def fragments(mapped: Mapped) -> list[Fragment]:
@@ -108,9 +108,23 @@ def fragments(mapped: Mapped) -> list[Fragment]:
         else:
             _split_breaks(mapped[m.start() : m.end()], pieces)
     for bracket, factor in (("(", 1.1), ("[", 1 / 1.1)):
-        for start in open_at[bracket]:
-            multiply(start, factor)
+        pieces = _unclosed(pieces, open_at[bracket], factor)
     return _merge(pieces)
+
+
+def _unclosed(pieces: list[tuple[Mapped, float]], starts: list[int], factor: float) -> list[tuple[Mapped, float]]:
+    """Brackets that never close weigh all that follows them; each weight is multiplied step by step, as in the host."""
+    out, opened, powers = [], 0, dict[float, list[float]]()
+    budget = _WEIGHT_WORK
+    for number, (text, weight) in enumerate(pieces):
+        while opened < len(starts) and starts[opened] <= number:
+            opened += 1
+        steps = powers.setdefault(weight, [weight])
+        while len(steps) <= opened and budget:
+            steps.append(steps[-1] * factor)
+            budget -= 1
+        out.append((text, steps[min(opened, len(steps) - 1)]))
+    return out
 
 
 def _number(text: str) -> float:

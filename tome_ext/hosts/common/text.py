@@ -9,10 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from tome_ext.method.composition import Encoded, word_embedding
-from tome_ext.method.merging import CHUNK
 from tome_ext.prompts import Reading, read_prompt
 from tome_ext.settings import Settings
-from tome_ext.tokens import Located, chunk_of, first_eot, locate
+from tome_ext.tokens import CHUNK, Located, chunk_of, first_eot, locate
 
 
 class UnsupportedText(ValueError):
@@ -102,7 +101,7 @@ def encode_prompt(
     if not located.groups:
         return EncodedPrompt(reading, located)
     groups = [group.group for group in located.groups]
-    ends = _encoding_of_clean(encoder, reading.clean, settings)
+    ends = _encoding_of_clean(encoder, reading, settings)
     outside = dict.fromkeys(term.text for group in groups for term in group.extra if term.span is None)
     return EncodedPrompt(
         reading,
@@ -124,8 +123,10 @@ def _located(encoder: TextEncoder, reading: Reading) -> Located:
         return Located((), (), (f"no object is bound: {problem}",) if reading.groups else ())
 
 
-def _encoding_of_clean(encoder: TextEncoder, clean: str, settings: Settings) -> Encoding | None:
-    return encoder.encode(clean) if settings.ets or settings.pooled == "clean" else None
+def _encoding_of_clean(encoder: TextEncoder, reading: Reading, settings: Settings) -> Encoding | None:
+    """The clean prompt's encoding, where it is used and fit for use."""
+    used = (settings.ets or settings.pooled == "clean") and not reading.clean_problem
+    return encoder.encode(reading.clean) if used else None
 
 
 def _ends(encoder: TextEncoder, text: str) -> tuple[int, ...]:
