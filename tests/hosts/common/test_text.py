@@ -8,7 +8,8 @@ import torch
 from tome_ext.hosts.common.text import Encoding, UnsupportedText, encode_prompt
 from tome_ext.prompts.host_syntax import Mapped, fragments
 from tome_ext.settings import preset
-from tome_ext.tokens.bpe import BOS, EOT, encode
+from tome_ext.tokens.bpe import encode
+from tome_ext.tokens.vocabulary import BOS, EOT
 
 SETTINGS = preset("balanced").replace(parser="builtin")
 
