@@ -45,6 +45,7 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     report = Report(step.index)
     if not tokens.image:
         return tokens, step.latents, report
+    settings = settings.scaled
     given = tokens.context.dtype
     tokens = replace(tokens, context=widened(tokens.context.detach()))
     separate = settings.order == "separate"

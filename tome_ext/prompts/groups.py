@@ -38,13 +38,14 @@ class Group:
     ``extra`` holds further terms: signed or weighted ones from hand-written groups, words from outside the
     prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
     and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
-    ``extra``, not in ``related``.
+    ``extra``, not in ``related``. ``strength`` multiplies the setting of that name for this object.
     """
 
     noun: Span
     related: tuple[Span, ...]
     phrase: str
     extra: tuple[Term, ...] = ()
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Mention:
     ``dropped`` are function words that go when the related words go ("that is"); ``kept`` stand before the
     noun and stay (articles, numbers). ``shared`` are words of another mention that describe this noun, too
     ("a red car and truck"). ``extra`` holds hand-written terms with their words in the prompt (none: from outside);
-    ``removed`` are the small words around terms that are taken away.
+    ``removed`` are the small words around terms that are taken away. ``strength``: of this object, by hand.
     """
 
     noun: list[int]
@@ -25,6 +25,7 @@ class Mention:
     extra: list[tuple[Term, list[int]]] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     reason: str = ""
+    strength: float = 1.0
 
     @property
     def words(self) -> set[int]:

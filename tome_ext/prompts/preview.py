@@ -132,6 +132,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
                 "related": [{"text": s.text, "start": s.start, "end": s.end} for s in g.related],
                 "phrase": g.phrase,
                 **({"extra": [_term(t) for t in g.extra]} if g.extra else {}),
+                **({"strength": g.strength} if g.strength != 1 else {}),
             }
             for g in reading.groups
         ],

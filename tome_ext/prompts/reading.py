@@ -38,6 +38,7 @@ def read_prompt(
     resolver = Resolver(words)
     by_hand = resolver.resolve(written)
     found = combine(words, by_hand, automatic, resolver.left_alone) if written else automatic
+    resolver.strengthen(found)
     left = [m for m in mentions if m.reason]
     return Reading(
         text=text,

@@ -26,6 +26,7 @@ def group_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> G
         related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(mention.related)),
         phrase=phrase_of(plain, words, mention),
         extra=tuple(extra),
+        strength=mention.strength,
     )
 
 
