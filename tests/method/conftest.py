@@ -74,6 +74,6 @@ def euler():
     return scheduler
 
 
-@pytest.fixture(params=["attribute", "object"])
+@pytest.fixture(params=["attribute", "object", "object_position"])
 def recorded(request):
     return recording(request.param)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from tests.models import sdxl_unet, step_of, tokens_of
-from tome_ext.method.descent import normalised
+from tome_ext.method.descent import descend, normalised
 from tome_ext.method.refine import refine
+from tome_ext.method.state import Report
 from tome_ext.settings import Settings
 
 
@@ -44,3 +48,37 @@ def test_the_default_step_lowers_the_loss():
         for entropy, binding in zip(report.entropy, report.binding, strict=True)
     ]
     assert joint[-1] < joint[0] - 0.01
+
+
+@pytest.mark.parametrize("exponent", [-40, -30, -24, -6, 0, 20, 38])
+def test_a_normalised_direction_has_the_length_of_the_token_at_any_scale_of_the_gradient(exponent):
+    tokens = torch.tensor([[3.0, 4.0]])
+    gradient = torch.tensor([[1.0, 1.0]]) * 10.0**exponent
+    assert normalised(tokens, gradient).norm() == pytest.approx(5, rel=1e-4)
+    moved = descend(tokens, normalised(tokens, gradient), 0.1, Report(0))
+    assert (moved - tokens).norm() == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (2, 7, 8), (2, 4, 8, 8)])
+def test_no_update_is_longer_than_allowed(shape):
+    variable = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    moved = descend(variable, gradient, 1e30, Report(0), most=2.0) - variable
+    assert moved.isfinite().all()
+    lengths, moves = (x.flatten(1).norm(dim=1) if x.ndim == 4 else x.norm(dim=-1) for x in (variable, moved))
+    assert (moves <= 2 * (lengths.amax(-1, keepdim=True) if len(shape) == 3 else lengths) * 1.001).all()
+    assert torch.cosine_similarity(moved.flatten(), -gradient.flatten(), 0) > 0.9
+
+
+def test_a_move_that_is_short_enough_is_plain_gradient_descent():
+    variable, gradient = torch.ones(2, 4), torch.full((2, 4), 0.5)
+    assert torch.equal(descend(variable, gradient, 0.1, Report(0)), torch.full((2, 4), 0.95))
+
+
+def test_a_token_with_a_non_finite_gradient_stays_and_counts():
+    report = Report(0)
+    gradient = torch.ones(3, 4)
+    gradient[1, 2] = math.nan
+    moved = descend(torch.ones(3, 4), gradient, 0.5, report)
+    assert torch.equal(moved, torch.tensor([[0.5], [1.0], [0.5]]).expand(3, 4))
+    assert (report.updates, report.discarded) == (3, 1)

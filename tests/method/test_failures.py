@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from torch import nn
 from tests.models import sdxl_unet, step_of, tokens_of
 from tome_ext.method.descent import gradients
 from tome_ext.method.refine import refine
-from tome_ext.method.state import Tokens
+from tome_ext.method.state import Losses, Tokens
 from tome_ext.settings import Settings
 
 
@@ -101,13 +103,38 @@ def test_float16_gradients_that_overflow_or_vanish_are_scaled():
     for factor in (1e-11, 3e4):
         model = nn.Linear(4, 4, bias=False).half()
 
-        def evaluate(x, factor=factor, model=model):
-            return [model(x.half()).sum().float() * factor], None
+        def term(x, factor=factor, model=model):
+            return model(x.half()).sum().float() * factor, Losses()
 
-        (found,), _ = gradients(evaluate, [torch.randn(4)], torch.float16)
+        (found,), _ = gradients([term], [torch.randn(4)], torch.float16)
         wanted = model.weight.detach().float().sum(0) * factor
         assert torch.cosine_similarity(found, wanted, 0, eps=0) > 0.99
         assert (found.norm() / wanted.norm()).item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_zero_gradient_is_evaluated_once(dtype):
+    calls = []
+
+    def term(x):
+        calls.append(1)
+        return (x * 0).sum(), Losses()
+
+    (found,), _ = gradients([term], [torch.randn(4)], dtype)
+    assert not found.any()
+    assert len(calls) == 1
+
+
+def test_a_model_that_returns_nan_alone_moves_nothing_and_says_so(unet):
+    tokens = tokens_of([2])
+    handle = unet.conv_in.register_forward_hook(lambda _, __, output: output * math.nan)
+    try:
+        refined, _, report = refine(step_of(unet, 1), tokens, Settings(iterations=2))
+    finally:
+        handle.remove()
+    assert torch.equal(refined.context, tokens.context)
+    assert report.nothing_moved
+    assert not refine(step_of(unet, 1), tokens, Settings())[2].nothing_moved
 
 
 def test_thirty_groups(unet):

@@ -45,11 +45,25 @@ def test_paper_maps_sum_to_one():
     assert torch.allclose(losses.paper_maps(torch.rand(3, 50)).sum(-1), torch.ones(3))
 
 
-def test_position_of_a_point():
+@pytest.mark.parametrize(
+    ("form", "x", "y"),
+    [("paper", 6.5 / 8 * 32, 1.5 / 4 * 32), ("reference", 6 / 7 * 32, 1 / 3 * 32)],
+)
+def test_position_of_a_point(form, x, y):
     maps = torch.zeros(1, 4 * 8)
-    maps[0, 1 * 8 + 6] = 1  # x = 6/8 = 24/32, y = 1/4 = 8/32
-    loss = losses.position(maps, (4, 8), torch.tensor([[25 / 32, 16 / 32]]))
-    assert loss.item() == pytest.approx((1**2 + 8**2) / 2)
+    maps[0, 1 * 8 + 6] = 1
+    loss = losses.position(maps, (4, 8), torch.tensor([[25 / 32, 16 / 32]]), form)
+    assert loss.item() == pytest.approx(((x - 25) ** 2 + (y - 16) ** 2) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (8, 16), (32, 32), (1, 3)])
+@pytest.mark.parametrize("form", ["paper", "reference"])
+def test_an_even_map_is_pulled_to_no_corner_at_any_size(form, size):
+    if form == "reference" and 1 in size:
+        pytest.skip("the authors' maps have 32 x 32 pixels")
+    pixels = size[0] * size[1]
+    even = torch.full((1, pixels), 1 / pixels)
+    assert losses.position(even, size, torch.tensor([[0.5, 0.5]]), form).item() == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

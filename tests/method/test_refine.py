@@ -10,8 +10,7 @@ import torch
 
 from tests.models import WIDTH, sd15_unet, sdxl_unet, step_of, tokens_of
 from tome_ext.method.backward.autograd import frozen
-from tome_ext.method.layers import select_layers
-from tome_ext.method.objective import evaluate, phrase_target
+from tome_ext.method.objective import objective, phrase_target
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Tokens
 from tome_ext.settings import Settings, preset
@@ -31,18 +30,15 @@ def unet():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradients_agree_with_finite_differences(name, monkeypatch):
-    monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", (-math.inf,))
+def test_gradients_agree_with_finite_differences(name):
     unet = sdxl_unet().double()
     settings = Settings(**LOSSES[name])
     tokens = tokens_of([2, 1], dtype=torch.float64)
     step = step_of(unet, 2)
-    layers = select_layers(unet, settings.layers)
-    target = phrase_target(step, tokens, settings)
+    terms = objective(step, tokens, step.latents, phrase_target(step, tokens, settings), [0, 1], settings)
 
     def loss(composites):
-        terms, _ = evaluate(step, tokens, composites, step.latents, target, [0, 1], layers, settings)
-        return torch.stack(list(terms)).sum()
+        return torch.stack([term(composites)[0] for term in terms]).sum()
 
     composites = tokens.composites.requires_grad_()
     with frozen(unet):
@@ -160,12 +156,13 @@ def test_step_size_falls_to_zero_at_the_last_step(unet):
 
 
 @pytest.mark.parametrize("form", ["paper", "reference"])
-def test_each_image_stops_early_on_its_own(unet, form, monkeypatch):
+def test_each_image_stops_early_on_its_own_after_at_least_one_update(unet, form, monkeypatch):
+    """The authors' loop: update, then compare the loss from before the update with the threshold."""
     tokens = tokens_of([2, 2])
     step = step_of(unet, 2)
     settings = Settings(iterations=4, entropy_form=form, binding_weight=0.0, step_size=0.01, resolution=1.0)
     monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", (-math.inf,))
-    _, _, report = refine(step, tokens, settings.replace(iterations=1))
+    once, _, report = refine(step, tokens, settings.replace(iterations=1))
     sums = [report.entropy[0][2 * image] + report.entropy[0][2 * image + 1] for image in range(2)]
     done = sums.index(min(sums))
     between = sum(sums) / 2
@@ -173,10 +170,25 @@ def test_each_image_stops_early_on_its_own(unet, form, monkeypatch):
     if form == "paper":
         settings = settings.replace(entropy_target=between / 2 / math.log(16))
     refined, _, report = refine(step, tokens, settings)
-    moved = (refined.context - tokens.context).abs().amax((1, 2)) > 0
-    assert moved[done] == 0
-    assert moved[1 - done] == 1
+    assert torch.equal(refined.context[done], once.context[done])
+    assert not torch.equal(refined.context[done], tokens.context[done])
+    assert not torch.equal(refined.context[1 - done], once.context[1 - done])
     assert set(report.entropy[1]) == set(tokens.objects_of([1 - done]))
+
+
+def test_the_authors_threshold_sees_the_position_loss_as_well(unet, monkeypatch):
+    tokens, step = tokens_of([2]), step_of(unet, 1)
+    settings = preset("reference").replace(phrase_latent="same", binding_weight=0.0, iterations=3)
+    monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", (-math.inf,))
+    _, _, report = refine(step, tokens, settings.replace(iterations=1))
+    entropy, position = (sum(values[0].values()) for values in (report.entropy, report.position))
+    assert position > 0
+    monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", (entropy + 0.1 * position + 2,))
+    _, _, report = refine(step, tokens, settings)
+    assert len(report.entropy) == 3  # entropy alone is below the threshold, with 0.2 · position it is not
+    monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", (entropy + 0.3 * position + 2,))
+    _, _, report = refine(step, tokens, settings)
+    assert len(report.entropy) == 1
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

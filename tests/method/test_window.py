@@ -1,29 +1,62 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tome_ext.method.window import reduced_side, refined
+from tome_ext.method.window import inside, noise_place, reduced_side, refined_calls
 from tome_ext.settings import Settings
 
 
+def refined(total: int, settings: Settings) -> list[int]:
+    """The refined calls of an even run over the whole schedule."""
+    return [index for index in range(total) if inside(index / total, index, settings)]
+
+
 @given(st.integers(1, 200), st.integers(1, 20), st.floats(0, 0.9), st.floats(0.01, 1))
-def test_every_nth_step_of_the_window_is_refined_and_its_first_is(total, every, start, length):
+def test_every_nth_step_of_the_window_is_refined(total, every, start, length):
     window = {"window_start": start, "window_stop": min(1.0, start + length)}
-    inside = [index for index in range(total) if refined(index, total, Settings(**window))]
-    assert [index for index in range(total) if refined(index, total, Settings(every=every, **window))] == inside[
-        ::every
-    ]
+    found = refined(total, Settings(**window))
+    assert refined(total, Settings(every=every, **window)) == [index for index in found if index % every == 0]
 
 
-@pytest.mark.parametrize(("total", "count"), [(10, 2), (30, 6), (50, 10), (7, 2)])
+@pytest.mark.parametrize(("total", "count"), [(1, 1), (2, 1), (4, 1), (8, 2), (10, 2), (30, 6), (50, 10), (7, 2)])
 def test_the_default_window_is_the_first_fifth(total, count):
-    assert [index for index in range(total) if refined(index, total, Settings(every=1))] == list(range(count))
+    assert refined(total, Settings()) == list(range(count))
+    assert refined_calls(total, Settings()) == count
 
 
 def test_nothing_is_refined_without_iterations():
-    assert not any(refined(index, 30, Settings(iterations=0)) for index in range(30))
+    assert refined(30, Settings(iterations=0)) == []
+
+
+def test_nothing_is_refined_without_a_loss():
+    assert refined(30, Settings(entropy_weight=0.0, binding_weight=0.0)) == []
+    assert refined(30, Settings(entropy_weight=0.0, binding_weight=0.0, position_weight=0.1)) != []
+
+
+@pytest.mark.parametrize(("step", "sigma"), [(999, 14.6146), (500, 1.6156), (0, 0.02917)])
+def test_a_noise_level_has_the_place_of_its_step_of_training(step, sigma):
+    """Three noise levels that samplers print for Stable Diffusion."""
+    assert noise_place(sigma) == pytest.approx(1 - step / 999, abs=1e-3)
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_less_noise_is_later(one, other):
+    low, high = sorted((one, other))
+    assert 0 <= noise_place(high) <= noise_place(low) <= 1
+
+
+def test_a_run_that_begins_late_is_not_refined_in_its_first_steps():
+    """Image to image at denoising strength 0.3 begins at 0.7 of the schedule: the layout is long fixed."""
+    places = [0.7 + 0.3 * index / 10 for index in range(10)]
+    assert not any(inside(place, index, Settings()) for index, place in enumerate(places))
+
+
+def test_a_noise_level_beyond_the_schedule_is_at_its_start():
+    assert noise_place(math.inf) == noise_place(4518.0) == 0.0
 
 
 @given(st.integers(1, 512), st.floats(0.25, 1.0))

@@ -10,7 +10,7 @@ import fnmatch
 from typing import Any
 
 from tome_ext.embedded.counts import at, counts
-from tome_ext.method.window import reduced_side, refined
+from tome_ext.method.window import reduced_side, refined_calls
 from tome_ext.settings import Settings
 
 SIZES = {"sdxl": 1024, "sd15": 512}
@@ -36,7 +36,7 @@ def estimate(
     table = counts()[model]
     size = [(side or SIZES[model]) // 8 for side in (height, width)]
     plain = (2 if guided else 1) * steps * batch * at(table["full"]["forward"], size[0] * size[1])
-    count = sum(refined(index, steps, settings) for index in range(steps))
+    count = refined_calls(steps, settings)
     texts = (batch if settings.ets else 0) + (objects * batch if settings.refines and settings.binding_weight else 0)
     extra = count * _refined_step(settings, table, size, objects * batch, batch) if count else 0.0
     ratio: float = 1 + (extra + texts * table["encoding"]) / plain

@@ -21,7 +21,7 @@ from tome_ext.method.backward.autograd import frozen
 from tome_ext.method.layers import select_layers
 from tome_ext.method.refine import refine
 from tome_ext.method.state import Step, Tokens
-from tome_ext.method.window import refined
+from tome_ext.method.window import refined_calls
 from tome_ext.settings import Settings, preset
 
 ARMS = ("plain", "fast", "balanced", "paper", "reference", "as published")
@@ -100,7 +100,7 @@ def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Call
 def _timing(name: str, seconds: dict[str, list[float]], steps: int, peak: float | None) -> Timing:
     settings = _settings(name)
     # Merging and end token substitution come once in a run.
-    times = 1 if name == "fast" else sum(refined(index, steps, settings) for index in range(steps))
+    times = 1 if name == "fast" else refined_calls(steps, settings)
     pairs = zip(seconds[name], seconds["plain"], strict=True)  # of the same round, a moment apart
     ratios = [1 + times * own / (steps * plain) for own, plain in pairs]
     return Timing(name, statistics.median(ratios), min(ratios), max(ratios), statistics.median(seconds[name]), peak)

@@ -2,66 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-Extra = TypeVar("Extra")
+from tome_ext.method.state import Losses, Report
 
-# Narrow floats: where the scale of the loss starts, by how much it changes, and how often that is tried.
-_SCALE, _CHANGE, _TRIALS = 256.0, 256.0, 3
+# A term of a loss: from the variables to a number, and the values of its losses by object.
+Term = Callable[..., tuple[Tensor, Losses]]
+
+# Narrow floats: the scale that a loss is multiplied by at first, and the factor by which that changes.
+_SCALE, _CHANGE = 256.0, 256.0
+# The most that one update moves a token or a latent, in its own lengths: the authors' steps are of a few at most.
+_MOST = 100.0
 
 
 def gradients(
-    evaluate: Callable[..., tuple[Iterable[Tensor], Extra]],
-    variables: Sequence[Tensor],
-    dtype: torch.dtype,
-    *,
-    together: bool = True,
-) -> tuple[list[Tensor] | None, Extra]:
-    """The gradients of a loss with respect to ``variables``, and what came along with it.
+    terms: Sequence[Term], variables: Sequence[Tensor], dtype: torch.dtype, *, together: bool = True
+) -> tuple[list[Tensor], Losses]:
+    """The gradients of the sum of ``terms`` with respect to ``variables``, and the values of the losses.
 
-    ``evaluate`` takes the variables and returns the terms of the loss (none: nothing to differentiate, None is
-    returned) and anything else. ``together``: one autograd call for their sum; else each term is computed,
-    differentiated and forgotten before the next, with the same result in less memory. ``dtype``: the
-    model's precision. Below bfloat16's range (float16, float8) the loss is scaled so that gradients neither
-    overflow nor vanish, and evaluated again with another scale where they do.
+    Each term is called once, with the variables. ``together``: one backward pass for the sum; else each term is
+    computed, differentiated and forgotten before the next, with the same result in less memory. ``dtype``: the
+    model's precision.
     """
-    scalable = dtype not in (torch.float64, torch.float32, torch.bfloat16)
-    scale = _SCALE if scalable else 1.0
-    for _ in range(_TRIALS):
-        leaves = [variable.detach().requires_grad_() for variable in variables]
-        terms, extra = evaluate(*leaves)
-        found = _gradients(_joined(terms) if together else terms, leaves, scale)
-        if found is None:
-            return None, extra
-        if not scalable or found[0].is_meta:
-            break
-        if not all(bool(gradient.isfinite().all()) for gradient in found):
-            scale /= _CHANGE
-        elif any(bool(gradient.any()) for gradient in found):
-            break
-        else:
-            scale *= _CHANGE
-    return found, extra
-
-
-def _joined(terms: Iterable[Tensor]) -> Iterable[Tensor]:
-    listed = list(terms)
-    return [torch.stack(listed).sum()] if listed else []
-
-
-def _gradients(terms: Iterable[Tensor], leaves: Sequence[Tensor], scale: float) -> list[Tensor] | None:
-    """The gradients of the terms' sum, each term differentiated when it comes; None without any term."""
-    found: list[Tensor] | None = None
+    leaves = [variable.detach().requires_grad_() for variable in variables]
+    losses = Losses()
+    if together:
+        found = [term(*leaves) for term in terms]
+        for _, values in found:
+            losses.update(values)
+        return _gradient(torch.stack([loss for loss, _ in found]).sum(), leaves, dtype), losses
+    total = [torch.zeros_like(leaf) for leaf in leaves]
     for term in terms:
-        raw = torch.autograd.grad(term * scale, leaves, allow_unused=True)
-        del term  # its graph holds the activations of a pass; the next one needs the room
-        own = [torch.zeros_like(leaf) if g is None else g / scale for g, leaf in zip(raw, leaves, strict=True)]
-        found = own if found is None else [a + b for a, b in zip(found, own, strict=True)]
+        loss, values = term(*leaves)
+        losses.update(values)
+        total = [a + b for a, b in zip(total, _gradient(loss, leaves, dtype), strict=True)]
+        del loss  # its graph holds the activations of a pass; the next one needs the room
+    return total, losses
+
+
+def _gradient(loss: Tensor, leaves: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
+    """The gradient of a loss, zero where it does not depend on a leaf.
+
+    Below bfloat16's range (float16, float8) the loss is scaled, so that gradients neither overflow nor vanish. Where
+    they do, the backward pass is made again with another scale; the forward pass never is.
+    """
+    if dtype in (torch.float64, torch.float32, torch.bfloat16) or loss.is_meta:
+        return _scaled(loss, leaves, 1.0)
+    found = _scaled(loss, leaves, _SCALE, keep=True)
+    if not all(bool(gradient.isfinite().all()) for gradient in found):
+        return _scaled(loss, leaves, _SCALE / _CHANGE)
+    if not any(bool(gradient.any()) for gradient in found):
+        return _scaled(loss, leaves, _SCALE * _CHANGE)
     return found
+
+
+def _scaled(loss: Tensor, leaves: Sequence[Tensor], scale: float, *, keep: bool = False) -> list[Tensor]:
+    raw = torch.autograd.grad(loss * scale, leaves, retain_graph=keep, allow_unused=True)
+    return [torch.zeros_like(leaf) if g is None else g / scale for g, leaf in zip(raw, leaves, strict=True)]
 
 
 def normalised(variable: Tensor, gradient: Tensor) -> Tensor:
@@ -70,23 +70,37 @@ def normalised(variable: Tensor, gradient: Tensor) -> Tensor:
     Of a whole context [B, T, D] the token with the largest gradient gets that length, the others less in proportion.
     A zero gradient stays zero.
     """
-    length = gradient.norm(dim=-1, keepdim=True)
+    length = _length(gradient)
     if gradient.ndim == 3:
         length = length.amax(-2, keepdim=True)
-    direction: Tensor = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
+    direction = torch.where(length == 0, 0.0, gradient / length)
     moved: Tensor = direction * variable.norm(dim=-1, keepdim=True)
     return moved
 
 
-def descend(variable: Tensor, gradient: Tensor, size: float) -> tuple[Tensor, int]:
-    """``variable`` − ``size`` · ``gradient``, and how many rows were left as they are for a non-finite gradient.
+def descend(variable: Tensor, gradient: Tensor, size: float, report: Report, most: float = _MOST) -> Tensor:
+    """``variable`` − ``size`` · ``gradient``, by at most ``most`` times the length of what moves.
 
-    A row is what the last dimension holds for a token, the last three for a latent.
+    What moves is a composite token of [N, D], any token of a context [B, T, D] (its length: that of the longest
+    there), or a latent of [B, C, h, w]. One with a non-finite gradient stays where it is. The report counts both.
     """
-    moved = variable - size * gradient
     rows = (-3, -2, -1) if variable.ndim == 4 else (-1,)
-    finite = moved.isfinite()
-    for dimension in rows:
+    move = size * gradient
+    limit, length = most * _length(variable, rows), _length(move, rows)
+    if variable.ndim == 3:
+        limit = limit.amax(-2, keepdim=True)
+    move = torch.where(length > limit, move * (limit / length), move)
+    finite = move.isfinite().all(-1, keepdim=True)
+    for dimension in rows[:-1]:
         finite = finite.all(dimension, keepdim=True)
-    discarded = 0 if moved.is_meta else int((~finite).sum())
-    return torch.where(finite, moved, variable), discarded
+    if not move.is_meta:
+        report.updates += finite.numel()
+        report.discarded += int((~finite).sum())
+    return torch.where(finite, variable - move, variable)
+
+
+def _length(rows: Tensor, dimensions: tuple[int, ...] = (-1,)) -> Tensor:
+    """The norm over ``dimensions``, of elements as small or as large as the number format has them."""
+    largest = rows.abs().amax(dimensions, keepdim=True)
+    scale = torch.where(largest > 0, largest, 1.0)
+    return scale * (rows / scale).square().sum(dimensions, keepdim=True).sqrt() * (largest > 0)

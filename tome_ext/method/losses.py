@@ -48,18 +48,27 @@ def entropy(maps: Tensor, epsilon: float = 0.0) -> Tensor:
     return -(maps * maps.clamp(min=torch.finfo(maps.dtype).tiny).log()).sum(-1)
 
 
-def position(maps: Tensor, size: tuple[int, int], targets: Tensor) -> Tensor:
+def position(maps: Tensor, size: tuple[int, int], targets: Tensor, form: str = "paper") -> Tensor:
     """Squared distance [N] of each map's centroid from its target, in 32nds of the image, averaged over x and y.
 
     ``maps`` [N, pixels] of height and width ``size``; ``targets`` [N, 2] are x and y as fractions (paper's
-    appendix: two objects, at x = 10/32 and 25/32, y = 16/32).
+    appendix: two objects, at x = 10/32 and 25/32, y = 16/32). Pixel i of n lies at its centre, (i + ½)/n, so that an
+    even map has its centroid in the middle at any size; with ``form`` "reference" it lies at i/(n − 1), as in the
+    authors' code.
     """
     height, width = size
     grid = maps.view(-1, height, width)
-    x = (grid.sum(1) * torch.arange(width, device=maps.device)).sum(-1) / width
-    y = (grid.sum(2) * torch.arange(height, device=maps.device)).sum(-1) / height
+    x = (grid.sum(1) * _pixels(width, form, maps)).sum(-1)
+    y = (grid.sum(2) * _pixels(height, form, maps)).sum(-1)
     distance = (torch.stack((x, y), -1) - targets.to(maps)) * 32
     return distance.square().mean(-1)
+
+
+def _pixels(count: int, form: str, like: Tensor) -> Tensor:
+    """Where ``count`` pixels lie between 0 and 1."""
+    if form == "reference":
+        return torch.linspace(0, 1, count, device=like.device)
+    return (torch.arange(count, device=like.device) + 0.5) / count
 
 
 def position_targets(count: int) -> Tensor:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from tome_ext.method import losses
 from tome_ext.method.attention import AttentionRecorder, map_size
+from tome_ext.method.descent import Term
+from tome_ext.method.layers import select_layers
 from tome_ext.method.precision import widened
 from tome_ext.method.resolution import reduced
-from tome_ext.method.state import Step, Tokens, Trajectory
+from tome_ext.method.state import Losses, Step, Tokens, Trajectory
 from tome_ext.settings import Settings
 
 # The authors' early stop: step i ends below THRESHOLDS[i] · K/2 − 2 for K objects; the last holds from there on.
@@ -29,22 +32,16 @@ class Target:
     trajectory: Trajectory | None = None
 
 
-@dataclass
-class Values:
-    """Loss values of one iteration by object, and the images that are done with this step."""
-
-    binding: dict[int, float] = field(default_factory=dict)
-    entropy: dict[int, float] = field(default_factory=dict)
-    position: dict[int, float] = field(default_factory=dict)
-    finished: set[int] = field(default_factory=set)
-
-
 @torch.no_grad()
-def phrase_target(step: Step, tokens: Tokens, settings: Settings, rows: int | None = None) -> Target:
-    """The noise predicted from each phrase, without gradient, at the image's latent or on the phrase's own path.
+def phrase_target(step: Step, tokens: Tokens, settings: Settings, rows: int | None = None) -> Target | None:
+    """The noise predicted from each phrase, without gradient; None where the settings have no binding loss.
 
-    ``rows``: how many phrases go through the UNet at once; None: all.
+    At the image's latent (paper), or on a sampling path of each phrase's own (the authors' code). ``rows``: how many
+    phrases go through the UNet at once; None: all.
     """
+    iterations = settings.binding_iterations if settings.order == "separate" else settings.iterations
+    if not settings.binding_weight or not iterations:
+        return None
     latents = reduced(step.latents, step.resolution(settings))[list(tokens.image)]
     if settings.phrase_latent == "same":
         return Target(latents, _predict(step, latents, tokens.phrase, tokens.image, rows))
@@ -79,11 +76,62 @@ def portions(items: Sequence[int], size: int | None) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
-def binding_losses(step: Step, composites: Tensor, tokens: Tokens, target: Target, objects: Sequence[int]) -> Tensor:
-    """L_sem of the ``objects``: each composite token [N, D] as a context of one token, against its target."""
-    images = [tokens.image[number] for number in objects]
-    predicted = step.predict(target.latents[list(objects)], composites[list(objects), None], images)
-    return losses.binding(predicted, target.noise[list(objects)])
+def objective(
+    step: Step,
+    tokens: Tokens,
+    latents: Tensor,
+    target: Target | None,
+    images: Sequence[int],
+    settings: Settings,
+    rows: int | None = None,
+) -> list[Term]:
+    """The terms of L_ent + w·L_pos + λ·L_sem of the ``images``, each from at most ``rows`` rows of the UNet.
+
+    A term takes the variable of the descent (:func:`with_variable`) and, where they move as well, the latents
+    [B, C, h, w]; it returns its sum over the objects, and the values by object. No terms for no images. The maps are
+    read at ``latents``, reduced to the ``resolution`` of the settings, the binding loss at its target's.
+    """
+    terms: list[Term] = []
+    if settings.entropy_weight or settings.position_weight:
+        layers = select_layers(step.unet, settings.layers)
+        for some in portions(images, rows):
+            attending = partial(_attention_term, step, tokens, layers, some, settings)
+            terms.append(lambda variable, z=latents, term=attending: term(variable, z))
+    if target is not None:
+        for objects in portions(tokens.objects_of(images), rows):
+            terms.append(partial(_binding_term, step, tokens, target, objects, settings))
+    return terms
+
+
+def binding_terms(
+    step: Step, tokens: Tokens, target: Target, settings: Settings, rows: int | None = None
+) -> list[Term]:
+    """λ·L_sem of all objects alone, as terms of the composite tokens [N, D]."""
+    alone = replace(settings, update="composites")
+    parts = portions(range(len(tokens.image)), rows)
+    return [partial(_binding_term, step, tokens, target, objects, alone) for objects in parts]
+
+
+def with_variable(tokens: Tokens, variable: Tensor, settings: Settings) -> Tokens:
+    """The tokens with the ``variable`` of the descent in place: the composites [N, D], or the context [B, T, D]."""
+    return replace(tokens, context=variable) if settings.update == "all" else tokens.with_composites(variable)
+
+
+def finished(image: int, step: Step, tokens: Tokens, losses: Losses, settings: Settings) -> bool:
+    """Whether an image is done with this step: its losses, as they were before the update, are low enough.
+
+    In the authors' form L_ent + w·L_pos is compared with their threshold, else the mean entropy of the image's maps
+    with ``entropy_target``, a fraction of the largest possible. False where no values are known (meta device).
+    """
+    own = [number for number in tokens.objects_of([image]) if number in losses.entropy]
+    if not own:
+        return False
+    entropy = sum(losses.entropy[number] for number in own)
+    if settings.entropy_form == "reference":
+        position = sum(losses.position.get(number, 0.0) for number in own)
+        total = settings.entropy_weight * entropy + settings.position_weight * position
+        return total < THRESHOLDS[min(step.index, len(THRESHOLDS) - 1)] * len(own) / 2 - 2
+    return entropy < settings.entropy_target * math.log(losses.pixels) * len(own)
 
 
 def attention(
@@ -105,74 +153,42 @@ def attention(
     return found
 
 
-def with_variable(tokens: Tokens, variable: Tensor, settings: Settings) -> Tokens:
-    """The tokens with the ``variable`` of the descent in place: the composites [N, D], or the context [B, T, D]."""
-    return replace(tokens, context=variable) if settings.update == "all" else tokens.with_composites(variable)
-
-
-def evaluate(
-    step: Step,
-    tokens: Tokens,
-    variable: Tensor,
-    latents: Tensor,
-    target: Target | None,
-    images: Sequence[int],
-    layers: Mapping[str, nn.Module],
-    settings: Settings,
-    rows: int | None = None,
-) -> tuple[Iterator[Tensor], Values]:
-    """The terms of the loss of the ``images``, those left out that are done; none when all are.
-
-    ``tokens`` are taken with the ``variable`` (:func:`with_variable`), in each term anew: no two share a graph.
-    Entropy and position losses are evaluated at ``latents`` [B, C, h, w], reduced to the ``resolution`` of the
-    settings, the binding loss at its target's. Each term is computed when it is asked for, from at most ``rows``
-    rows of the UNet (None: no limit), and enters its part of the values then.
-    """
-    values = Values()
-
-    def terms() -> Iterator[Tensor]:
-        if settings.entropy_weight or settings.position_weight:
-            for some in portions(images, rows):
-                now = with_variable(tokens, variable, settings)
-                yield from _attention_term(step, now, latents, some, layers, settings, values)
-        if target is None:
-            return
-        going = [number for number in tokens.objects_of(images) if tokens.image[number] not in values.finished]
-        for objects in portions(going, rows):
-            composites = with_variable(tokens, variable, settings).composites
-            binding = binding_losses(step, composites, tokens, target, objects)
-            values.binding |= by_object(binding, objects)
-            yield settings.binding_weight * binding.sum()
-
-    return terms(), values
+def _binding_term(
+    step: Step, tokens: Tokens, target: Target, objects: Sequence[int], settings: Settings, variable: Tensor, *_: Tensor
+) -> tuple[Tensor, Losses]:
+    """λ·L_sem: each composite token as a context of one token, against its target."""
+    numbers = list(objects)
+    composites = with_variable(tokens, variable, settings).composites[numbers, None]
+    predicted = step.predict(target.latents[numbers], composites, [tokens.image[number] for number in numbers])
+    each = losses.binding(predicted, target.noise[numbers])
+    return settings.binding_weight * each.sum(), Losses(binding=_by_object(each, objects))
 
 
 def _attention_term(
     step: Step,
     tokens: Tokens,
-    latents: Tensor,
-    images: Sequence[int],
     layers: Mapping[str, nn.Module],
+    images: Sequence[int],
     settings: Settings,
-    values: Values,
-) -> Iterator[Tensor]:
-    """The losses on the attention maps of the ``images``, from one pass; nothing when all of them are done."""
+    variable: Tensor,
+    latents: Tensor,
+) -> tuple[Tensor, Losses]:
+    """L_ent + w·L_pos on the attention maps of the ``images``, from one pass."""
+    tokens = with_variable(tokens, variable, settings)
     objects = tokens.objects_of(images)
     latents = reduced(latents, step.resolution(settings))
     maps = _maps(attention(step, tokens.context, latents, images, layers), tokens, images, settings)
-    entropy = _entropy(maps, settings)
-    values.entropy |= by_object(entropy, objects)
-    values.finished |= _finished(step, tokens, images, values.entropy, maps.shape[-1], settings)
+    reference = settings.entropy_form == "reference"
+    entropy = 2 * losses.entropy(maps, epsilon=1e-5) if reference else losses.entropy(maps)
+    values = Losses(entropy=_by_object(entropy, objects), pixels=maps.shape[-1])
     each = settings.entropy_weight * entropy
     if settings.position_weight:
         size = map_size((latents.shape[-2], latents.shape[-1]), maps.shape[-1])
         targets = torch.cat([losses.position_targets(len(tokens.objects_of([image]))) for image in images])
-        position = losses.position(maps, size, targets)
-        values.position |= by_object(position, objects)
+        position = losses.position(maps, size, targets, form=settings.entropy_form)
+        values.position = _by_object(position, objects)
         each = each + settings.position_weight * position
-    going = [number for number, name in enumerate(objects) if tokens.image[name] not in values.finished]
-    if going:
-        yield each[going].sum()
+    return each.sum(), values
 
 
 def _maps(probabilities: Tensor, tokens: Tokens, images: Sequence[int], settings: Settings) -> Tensor:
@@ -187,28 +203,6 @@ def _maps(probabilities: Tensor, tokens: Tokens, images: Sequence[int], settings
     return torch.cat(found)
 
 
-def _entropy(maps: Tensor, settings: Settings) -> Tensor:
-    if settings.entropy_form == "reference":
-        return 2 * losses.entropy(maps, epsilon=1e-5)
-    return losses.entropy(maps)
-
-
-def _finished(
-    step: Step, tokens: Tokens, images: Sequence[int], entropy: dict[int, float], pixels: int, settings: Settings
-) -> set[int]:
-    """The images whose entropy is low enough; none where the values are not known (meta device)."""
-    finished = set()
-    for image in images if entropy else ():
-        own = [entropy[number] for number in tokens.objects_of([image])]
-        if settings.entropy_form == "reference":
-            threshold = THRESHOLDS[min(step.index, len(THRESHOLDS) - 1)] * len(own) / 2 - 2
-        else:
-            threshold = settings.entropy_target * math.log(pixels) * len(own)
-        if sum(own) < threshold:
-            finished.add(image)
-    return finished
-
-
-def by_object(values: Tensor, objects: Sequence[int]) -> dict[int, float]:
+def _by_object(values: Tensor, objects: Sequence[int]) -> dict[int, float]:
     """The values [N] as numbers under their objects; empty on the meta device, which knows none."""
     return {} if values.is_meta else dict(zip(objects, values.detach().tolist(), strict=True))

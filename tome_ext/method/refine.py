@@ -1,128 +1,77 @@
-"""When and how often the tokens are updated."""
+"""ToMe's refinement of one denoising step (paper, section 3.3): the page to read first.
+
+A host describes each model call as a :class:`~tome_ext.method.state.Step`, keeps the
+:class:`~tome_ext.method.state.Tokens` of its job between calls, and does this before the call:
+
+    if in_window(step, settings):
+        tokens, latents, report = refine(step, tokens, settings)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
-from tome_ext.method.backward.autograd import frozen
-from tome_ext.method.backward.checkpointing import checkpointed
-from tome_ext.method.backward.memory import Plan, plan
+from tome_ext.method.backward.memory import backward_passes
 from tome_ext.method.descent import descend, gradients, normalised
-from tome_ext.method.layers import select_layers
-from tome_ext.method.objective import (
-    Target,
-    Values,
-    binding_losses,
-    by_object,
-    evaluate,
-    phrase_target,
-    portions,
-    with_variable,
-)
+from tome_ext.method.objective import binding_terms, finished, objective, phrase_target, with_variable
 from tome_ext.method.precision import widened
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import refined
+from tome_ext.method.window import inside
 from tome_ext.settings import Settings
 
 
 def in_window(step: Step, settings: Settings) -> bool:
-    """Whether the settings refine at this step (:func:`tome_ext.method.window.refined`)."""
-    return refined(step.index, step.total, settings)
+    """Whether the settings refine at this step (:func:`tome_ext.method.window.inside`)."""
+    return inside(step.place, step.index, settings)
 
 
 def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tensor, Report]:
-    """Refine the composite tokens for one model call (paper, section 3.3).
+    """Move the composite tokens ĉ_k down L = L_ent + λ·L_sem, at the noise level of one model call.
 
     Returns the new tokens, the latents [B, C, h, w] for this call's noise prediction (the given ones unless
     ``latent_step`` is set), and a report. Inputs are not modified, and the model's weights get no gradient.
     What ``predict`` raises goes through and leaves nothing behind.
     """
-    report = Report(step.index)
+    report, z = Report(step.index), step.latents
     if not tokens.image:
-        return tokens, step.latents, report
+        return tokens, z, report
     settings = settings.scaled
-    given = tokens.context.dtype
+    given, dtype = tokens.context.dtype, next(step.unet.parameters()).dtype
     tokens = replace(tokens, context=widened(tokens.context.detach()))
-    separate = settings.order == "separate"
-    needed = settings.binding_weight and (settings.binding_iterations if separate else settings.iterations)
-    kept = plan(step, tokens, settings)
-    with torch.enable_grad(), frozen(step.unet), checkpointed(step.unet) if kept.checkpointing else nullcontext():
-        target = phrase_target(step, tokens, settings, kept.rows) if needed else None
+    with backward_passes(step, tokens, settings) as rows:
+        target = phrase_target(step, tokens, settings, rows)  # ε(z_t, C_phrase), without gradient
         if target is not None:
             tokens = replace(tokens, trajectory=target.trajectory)
-            if separate:
-                tokens = _bind(step, tokens, target, settings, report, kept)
-        tokens, latents = _shape(step, tokens, None if separate else target, settings, report, kept)
-    return replace(tokens, context=tokens.context.to(given)), latents, report
+        if target is not None and settings.order == "separate":  # the authors' code: first ĉ ← ĉ − ∇(λ·L_sem) …
+            for _ in range(settings.binding_iterations):
+                terms = binding_terms(step, tokens, target, settings, rows)
+                (gradient,), losses = gradients(terms, [tokens.composites], dtype, together=rows is None)
+                moved = descend(tokens.composites, gradient, settings.binding_step_size, report)
+                tokens = tokens.with_composites(moved)
+                report.binding.append(losses.binding)
+            target = None  # … and then L_ent alone
+        images, size = sorted(set(tokens.image)), _step_size(step, settings)
+        for _ in range(settings.iterations):
+            terms = objective(step, tokens, z, target, images, settings, rows)  # L_ent + λ·L_sem
+            if not terms:
+                break
+            variables = [tokens.context if settings.update == "all" else tokens.composites]
+            variables += [z] if settings.latent_step else []
+            (gradient, *of_z), losses = gradients(terms, variables, dtype, together=rows is None)
+            if settings.descent == "normalised":
+                gradient = normalised(variables[0], gradient)
+            moved = descend(variables[0], gradient, size, report)  # ĉ ← ĉ − η·∇L
+            tokens = with_variable(tokens, moved, settings)
+            if of_z:  # the authors' code: z_t as well, for this call alone
+                z = descend(z, of_z[0], size * settings.latent_step, report)
+            report.add(losses)
+            images = [image for image in images if not finished(image, step, tokens, losses, settings)]
+    return replace(tokens, context=tokens.context.to(given)), z, report
 
 
-def _bind(step: Step, tokens: Tokens, target: Target, settings: Settings, report: Report, kept: Plan) -> Tokens:
-    """The authors' binding iterations, which come before the entropy iterations."""
-    objects = range(len(tokens.image))
-
-    def loss(composites: Tensor) -> tuple[Iterator[Tensor], Values]:
-        values = Values()
-
-        def terms() -> Iterator[Tensor]:
-            for some in portions(objects, kept.rows):
-                each = binding_losses(step, composites, tokens, target, some)
-                values.binding |= by_object(each, some)
-                yield settings.binding_weight * each.sum()
-
-        return terms(), values
-
-    composites = tokens.composites
-    for _ in range(settings.binding_iterations):
-        found, values = gradients(loss, [composites], _precision(step), together=kept.rows is None)
-        assert found is not None
-        composites, discarded = descend(composites, found[0], settings.binding_step_size)
-        report.binding.append(values.binding)
-        report.discarded += discarded
-    return tokens.with_composites(composites)
-
-
-def _shape(
-    step: Step, tokens: Tokens, target: Target | None, settings: Settings, report: Report, kept: Plan
-) -> tuple[Tokens, Tensor]:
-    """The iterations on the attention maps, joined by the binding loss where there is a target."""
-    layers = select_layers(step.unet, settings.layers)
-    images = sorted(set(tokens.image))
-    latents = step.latents
-    size = settings.step_size
-    if settings.step_decay == "linear":
-        size *= 1 - step.index / max(step.total - 1, 1)
-    for _ in range(settings.iterations):
-
-        def loss(variable: Tensor, at: Tensor = latents) -> tuple[Iterator[Tensor], Values]:
-            return evaluate(step, tokens, variable, at, target, images, layers, settings, kept.rows)  # noqa: B023
-
-        variables = [tokens.context if settings.update == "all" else tokens.composites]
-        variables += [latents] if settings.latent_step else []
-        found, values = gradients(loss, variables, _precision(step), together=kept.rows is None)
-        report.entropy.append(values.entropy)
-        report.position.append(values.position)
-        if target is not None:
-            report.binding.append(values.binding)
-        images = [image for image in images if image not in values.finished]
-        if found is None:
-            break
-        moved, discarded = descend(variables[0], _direction(variables[0], found[0], settings), size)
-        tokens = with_variable(tokens, moved, settings)
-        report.discarded += discarded
-        if settings.latent_step:
-            latents, discarded = descend(latents, found[1], size * settings.latent_step)
-            report.discarded += discarded
-    return tokens, latents
-
-
-def _direction(variable: Tensor, gradient: Tensor, settings: Settings) -> Tensor:
-    return normalised(variable, gradient) if settings.descent == "normalised" else gradient
-
-
-def _precision(step: Step) -> torch.dtype:
-    return next(step.unet.parameters()).dtype
+def _step_size(step: Step, settings: Settings) -> float:
+    """η at this call: constant, or falling linearly to zero at the last one."""
+    decay = 1 - step.index / max(step.total - 1, 1) if settings.step_decay == "linear" else 1.0
+    return settings.step_size * decay

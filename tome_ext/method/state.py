@@ -22,6 +22,8 @@ class Step:
     is. ``sigma``: noise over signal, √((1 − ᾱ)/ᾱ). ``null``: the negative conditioning [B, T, D] and
     ``guidance``: its scale, both needed for ``phrase_latent`` = "own" alone. ``resizable``: whether ``predict`` takes
     latents of other sizes; False where it adds something of the picture's size (inpainting, ControlNet).
+    ``noise_place``: where the call's noise level lies in the model's whole schedule, 0 at pure noise and 1 at the
+    image (:func:`tome_ext.method.window.noise_place`); None: the run covers the whole schedule evenly.
     """
 
     unet: nn.Module
@@ -33,6 +35,12 @@ class Step:
     null: Tensor | None = None
     guidance: float = 1.0
     resizable: bool = True
+    noise_place: float | None = None
+
+    @property
+    def place(self) -> float:
+        """Where in the schedule this call is, from 0 (pure noise) to 1."""
+        return self.index / self.total if self.noise_place is None else self.noise_place
 
     def resolution(self, settings: Settings) -> float:
         """Which fraction of the latents' height and width the losses see."""
@@ -81,14 +89,48 @@ class Tokens:
 
 
 @dataclass
+class Losses:
+    """Values of the losses of one iteration, by the number of the object; ``pixels``: the size of the maps."""
+
+    binding: dict[int, float] = field(default_factory=dict)
+    entropy: dict[int, float] = field(default_factory=dict)
+    position: dict[int, float] = field(default_factory=dict)
+    pixels: int = 0
+
+    def update(self, other: Losses) -> None:
+        """Take in the values of another part of the objects."""
+        self.binding |= other.binding
+        self.entropy |= other.entropy
+        self.position |= other.position
+        self.pixels = max(self.pixels, other.pixels)
+
+
+@dataclass
 class Report:
-    """What refinement did in one step: for each loss and iteration, the value of each object by its number."""
+    """What refinement did in one step: for each loss and iteration, the value of each object by its number.
+
+    ``updates``: how many tokens and latents were to be moved; ``discarded``: how many of them stayed where they
+    were, because their gradient was not finite.
+    """
 
     step: int
     binding: list[dict[int, float]] = field(default_factory=list)
     entropy: list[dict[int, float]] = field(default_factory=list)
     position: list[dict[int, float]] = field(default_factory=list)
+    updates: int = 0
     discarded: int = 0
+
+    def add(self, losses: Losses) -> None:
+        """Note the losses of one iteration."""
+        self.entropy.append(losses.entropy)
+        self.position.append(losses.position)
+        if losses.binding:
+            self.binding.append(losses.binding)
+
+    @property
+    def nothing_moved(self) -> bool:
+        """Whether every update of the step was discarded."""
+        return 0 < self.updates == self.discarded
 
     @property
     def warnings(self) -> list[str]:

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 
 from tome_ext.settings import Settings
 
+# Stable Diffusion's training: steps, and the first and last β.
+_STEPS, _BETAS = 1000, (0.00085, 0.012)
+_HALF_A_STEP = 0.5 / _STEPS
 # UNets halve the latent up to three times.
 _MULTIPLE = 8
 
 
-def refined(index: int, total: int, settings: Settings) -> bool:
-    """Whether the settings refine at model call ``index`` of ``total``.
+def inside(place: float, index: int, settings: Settings) -> bool:
+    """Whether the settings refine at model call ``index``, whose noise level lies at ``place`` of the schedule.
 
-    Its place in the run lies in [window_start, window_stop), and it is the first there or an ``every``-th after it.
+    ``place``: 0 at pure noise, 1 at the image. It lies in [window_start, window_stop), to half a step of training, and
+    the call is an ``every``-th one.
     """
-    first = math.ceil(settings.window_start * total - 1e-9)
-    inside = first <= index and index / total < settings.window_stop - 1e-9
-    return settings.refines and inside and (index - first) % settings.every == 0
+    within = settings.window_start - _HALF_A_STEP <= place < settings.window_stop - _HALF_A_STEP
+    return settings.refines and within and index % settings.every == 0
+
+
+def refined_calls(total: int, settings: Settings) -> int:
+    """How many of the ``total`` model calls of an even run over the whole schedule are refined."""
+    return sum(inside(index / total, index, settings) for index in range(total))
+
+
+def noise_place(sigma: float) -> float:
+    """Where a noise level σ = √((1 − ᾱ)/ᾱ) lies in Stable Diffusion's schedule: 0 at its strongest noise, 1 at none.
+
+    The schedule of training has 1000 steps with √β evenly spaced between √0.00085 and √0.012; SD1.5, SD2 and SDXL and
+    what is trained on from them share it.
+    """
+    levels = _noise_levels()
+    step = bisect.bisect_left(levels, sigma)
+    if step == 0 or step == len(levels):
+        return 1.0 if step == 0 else 0.0
+    low, high = levels[step - 1], levels[step]
+    exact = step - 1 + (math.log(sigma) - math.log(low)) / (math.log(high) - math.log(low))
+    return 1 - exact / (len(levels) - 1)
+
+
+@functools.cache
+def _noise_levels() -> tuple[float, ...]:
+    kept, levels = 1.0, []
+    for step in range(_STEPS):
+        kept *= 1 - (math.sqrt(_BETAS[0]) + step / (_STEPS - 1) * (math.sqrt(_BETAS[1]) - math.sqrt(_BETAS[0]))) ** 2
+        levels.append(math.sqrt((1 - kept) / kept))
+    return tuple(levels)
 
 
 def reduced_side(size: int, resolution: float) -> int:

@@ -34,8 +34,9 @@ class Settings(AuthorsSettings, LossSettings, RefinementSettings, MergingSetting
     @property
     def refines(self) -> bool:
         """Whether these settings ask for any extra UNet pass."""
-        binding = self.binding_iterations > 0 and self.order == "separate"
-        wanted = self.iterations > 0 or binding
+        maps = self.iterations > 0 and (self.entropy_weight > 0 or self.position_weight > 0)
+        updates = self.binding_iterations if self.order == "separate" else self.iterations
+        wanted = maps or (updates > 0 and self.binding_weight > 0)
         return self.strength > 0 and self.window_stop > self.window_start and wanted
 
     @property

@@ -10,7 +10,7 @@ from tome_ext.settings.method import Settings
 DEFAULT_PRESET = "balanced"
 
 _REFERENCE: dict[str, Value] = {
-    # The authors' published code in its object setting; METHOD, "Paper against the authors' code".
+    # The authors' published code in its object setting; docs/METHOD.md.
     "noun_weight": 1.1,
     "related_weight": 1.2,
     "members": "zero",
@@ -24,6 +24,7 @@ _REFERENCE: dict[str, Value] = {
     "binding_iterations": 3,
     "binding_step_size": 1.0,
     "binding_weight": 1e4,
+    "position_weight": 0.2,
     "update": "all",
     "latent_step": 0.5,
     "phrase_latent": "own",
@@ -46,7 +47,13 @@ PRESETS: dict[str, dict[str, Value]] = {
     },
     "reference": _REFERENCE,
     # The authors' attribute setting: a shorter window, and the prompt's own end tokens.
-    "reference-attributes": {**_REFERENCE, "window_stop": 5 / 50, "iterations": 4, "ets": False},
+    "reference-attributes": {
+        **_REFERENCE,
+        "window_stop": 5 / 50,
+        "iterations": 4,
+        "ets": False,
+        "position_weight": 0.0,
+    },
 }
 
 

@@ -40,7 +40,7 @@ def tokens():
 def test_the_tokens_do_not_depend_on_the_plan(step, tokens, name, small, monkeypatch):
     settings = preset(name).replace(step_size=0.01, binding_step_size=0.01, binding_weight=1.0, entropy_weight=10.0)
     largest, latents, report = refine(step, tokens, settings.replace(checkpointing="off"))
-    monkeypatch.setattr("tome_ext.method.refine.plan", lambda *_: small)
+    monkeypatch.setattr("tome_ext.method.backward.memory.plan", lambda *_: small)
     smallest, small_latents, small_report = refine(step, tokens, settings)
     torch.testing.assert_close(smallest.context, largest.context, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(small_latents, latents, rtol=1e-6, atol=1e-6)
@@ -86,15 +86,14 @@ def test_a_row_is_reckoned_at_the_resolution_of_the_losses(step):
 
 
 @pytest.mark.parametrize("rows", [1, None])
-def test_an_object_of_a_finished_image_is_not_evaluated_any_more(step, tokens, rows, monkeypatch):
+def test_a_finished_image_is_not_evaluated_any_more(step, tokens, rows, monkeypatch):
     seen = []
     predict = step.predict
-    step = replace(
-        step, predict=lambda x, c, images: (seen.append((c.shape[1], tuple(images))), predict(x, c, images))[1]
-    )
-    monkeypatch.setattr("tome_ext.method.refine.plan", lambda *_: Plan(rows=rows))
-    monkeypatch.setattr("tome_ext.method.objective._finished", lambda step, tokens, images, *_: {0} & set(images))
-    _, _, report = refine(step, tokens, preset("balanced"))
-    assert {images for length, images in seen if length == 1} == {(1,)}
-    assert [set(values) for values in report.binding] == [{2}]
-    assert [set(values) for values in report.entropy] == [{0, 1, 2}]
+    step = replace(step, predict=lambda x, c, images: (seen.append(tuple(images)), predict(x, c, images))[1])
+    monkeypatch.setattr("tome_ext.method.backward.memory.plan", lambda *_: Plan(rows=rows))
+    monkeypatch.setattr("tome_ext.method.refine.finished", lambda image, *_: image == 0)
+    _, _, report = refine(step, tokens, preset("balanced").replace(iterations=2))
+    assert {tokens.image[number] for number in report.entropy[0]} == {0, 1}
+    assert {tokens.image[number] for number in report.entropy[1]} == {1}
+    later = seen[len(seen) - seen[::-1].index((1,)) :] if rows else seen[-2:]
+    assert all(set(images) == {1} for images in later)

@@ -55,7 +55,7 @@ class TextEncoder(Protocol):
         """``text`` encoded alone, with the same settings as the prompt; the result is our own copy."""
         ...
 
-    def blank(self) -> Tensor | None:
+    def zero_pooled_vector(self) -> Tensor | None:
         """SDXL's vector [V] with zeros in place of the pooled text; None for a model without one."""
         ...
 
@@ -67,6 +67,11 @@ class Call(Protocol):
     total: int
     schedule_step: int
     conditioning: object  # what the prompts were encoded to; another object after a switch of models
+
+    @property
+    def place(self) -> float:
+        """Where the call's noise level lies in the model's whole schedule, from 0 (pure noise) to 1."""
+        ...
 
     @property
     def context(self) -> Tensor:
@@ -114,15 +119,15 @@ class Host(Protocol):
         """The UNet that makes the next prediction; None where it is not one with cross-attention layers."""
         ...
 
-    def obstacle(self) -> str:
+    def refinement_obstacle(self) -> str:
         """Why refinement cannot run with the host's present options; empty where it can."""
         ...
 
-    def closed(self) -> str:
+    def pass_obstacle(self) -> str:
         """Why no pass of our own may go through the UNet, not even without gradient; empty where one may."""
         ...
 
-    def ours(self) -> AbstractContextManager[object]:
+    def ordinary_tensors(self) -> AbstractContextManager[object]:
         """Where all our work during sampling is done: tensors made within are ordinary ones.
 
         The host's own random numbers stay undrawn.
@@ -130,14 +135,14 @@ class Host(Protocol):
         ...
 
     def gradient(self) -> AbstractContextManager[object]:
-        """What gradients through the UNet need beside :meth:`ours`, and nothing of it afterwards."""
+        """What gradients through the UNet need beside :meth:`ordinary_tensors`, and nothing of it afterwards."""
         ...
 
-    def release(self) -> None:
+    def free_memory(self) -> None:
         """Give unused memory back to the device."""
         ...
 
-    def masks(self, p: Any) -> int:
+    def mask_count(self, p: Any) -> int:
         """How many masks stand behind each image among the finished pictures."""
         ...
 
@@ -145,6 +150,6 @@ class Host(Protocol):
         """Show plain ``text`` under the image, once."""
         ...
 
-    def report(self, message: str) -> None:
+    def log_exception(self, message: str) -> None:
         """Print a message with the traceback of the exception being handled."""
         ...

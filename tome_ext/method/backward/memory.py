@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from tome_ext.embedded.counts import saved_bytes
+from tome_ext.method.backward.autograd import frozen
+from tome_ext.method.backward.checkpointing import checkpointed
 from tome_ext.method.layers import cross_attention_layers
 from tome_ext.method.state import Step, Tokens
 from tome_ext.method.window import reduced_side
@@ -25,6 +29,18 @@ class Plan:
 
     rows: int | None = None
     checkpointing: bool = False
+
+
+@contextmanager
+def backward_passes(step: Step, tokens: Tokens, settings: Settings) -> Iterator[int | None]:
+    """Within, gradients reach the inputs of the frozen UNet, in the memory that is free.
+
+    Yields how many rows of the UNet may take part in one backward pass; None: all at once.
+    """
+    made = plan(step, tokens, settings)
+    saving = checkpointed(step.unet) if made.checkpointing else nullcontext()
+    with torch.enable_grad(), frozen(step.unet), saving:
+        yield made.rows
 
 
 def plan(step: Step, tokens: Tokens, settings: Settings) -> Plan:

@@ -148,7 +148,7 @@ def test_a_transformer_in_the_patcher_is_no_unet(host):
     assert host.host.unet() is host.patcher.model.diffusion_model
     host.patcher.model.diffusion_model = nn.TransformerEncoderLayer(8, 2)
     assert host.host.unet() is None
-    assert host.host.obstacle() == ""
+    assert host.host.refinement_obstacle() == ""
 
 
 def test_noise_is_predicted_for_the_latents_as_the_unet_sees_them(host):
@@ -206,7 +206,7 @@ def test_attention_maps_need_no_gradient_and_change_nothing(host):
     )
     unet = host.patcher.model.diffusion_model
     tensors = {name: id(value) for name, value in unet.named_parameters()}
-    with torch.inference_mode(), host.host.ours():
+    with torch.inference_mode(), host.host.ordinary_tensors():
         call = host.host.call(host.params)
         tokens = Tokens(call.context[:1] + 1, (0,), (2,), call.context[:1, :4].clone(), ((1, 2, 3),))
         (found,) = heat_maps(call.step(0, 0, None), call.context[0], tokens, [group], "*")

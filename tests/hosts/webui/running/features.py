@@ -150,7 +150,7 @@ ALL = (
         options={"fp8_storage": "Enable"},
         hosts=("a1111",),
         refines=False,
-        comment="merged but not refined: the weights",
+        comment="merged, not refined: the weights",
     ),
     Feature(
         "refiner", asks={"refiner_switch_at": 0.6, "refiner_checkpoint": CHECKPOINTS["refiner"]}, also=("refiner",)
@@ -187,9 +187,7 @@ ALL = (
         also=("refiner",),
         hosts=("a1111",),
     ),
-    Feature(
-        "--lowvram", flags="--lowvram", hosts=("a1111",), refines=False, comment="merged but not refined: --lowvram"
-    ),
+    Feature("--lowvram", flags="--lowvram", hosts=("a1111",), refines=False, comment="merged, not refined: --lowvram"),
     *(
         Feature(f"attention: {name}", flags=f"--{name}", hosts=("a1111",))
         for name in (

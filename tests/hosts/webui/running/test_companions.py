@@ -18,7 +18,7 @@ from tests.hosts.webui.running.server import Server
 pytestmark = pytest.mark.webui
 
 SMALL: dict[str, Any] = {"steps": 4, "batch_size": 2}
-DIVIDED = "ToMe: tokens are merged but not refined: Regional Prompter gives each region a text of its own"
+DIVIDED = "ToMe: tokens are merged, not refined: Regional Prompter gives each region a text of its own"
 
 
 def _regions(calculation: str) -> list[Any]:

@@ -194,7 +194,7 @@ def test_without_memory_the_image_has_no_refinement(webui):
     merged = webui.make({"preset": "fast"})
     webui.probe("break", what="tome_ext.hosts.webui.sampling.sampling_pass.refine", error="memory")
     assert webui.make({}) == merged
-    assert webui.comments() == ["ToMe: the memory did not suffice for refinement; the rest is made without it"]
+    assert webui.comments() == ["ToMe: out of memory: continuing without refinement"]
 
 
 def test_attention_maps_are_added_and_change_nothing(webui):

@@ -15,6 +15,16 @@ from tests.hosts.webui.sampling import standins
 from tome_ext.settings import Settings, preset
 
 
+def noise_levels(count: int) -> Tensor:
+    """The noise levels of Stable Diffusion at even places of its schedule, the strongest first."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    kept = (1 - betas).cumprod(0)
+    levels = ((1 - kept) / kept).sqrt().log()
+    steps = 999 * (1 - torch.arange(count, dtype=torch.float64) / count)
+    low = steps.floor().long().clamp(max=998)
+    return (levels[low] + (steps - low) * (levels[low + 1] - levels[low])).exp().float()
+
+
 def gentle(name: str = "balanced", **more: Any) -> Settings:
     """A preset with steps that suit a random UNet."""
     return preset(name).replace(**{"step_size": 0.01, "binding_weight": 10.0, **more})
@@ -129,7 +139,7 @@ class Run:
 
 
 def euler(denoiser: Any, x: Tensor, at: Any) -> Tensor:
-    sigmas = torch.cat([torch.linspace(10**0.5, 0.3**0.5, denoiser.total_steps) ** 2, torch.zeros(1)])
+    sigmas = torch.cat([noise_levels(denoiser.total_steps), torch.zeros(1)])
     x = x * sigmas[0]
     for now, then in itertools.pairwise(sigmas):
         if at:

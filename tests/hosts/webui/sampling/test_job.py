@@ -297,9 +297,9 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     monkeypatch.setattr(sampling_pass, "refine", raising(ValueError("broken")))
     run = host.run(Processing([PROMPT]), Options())
     assert torch.equal(run.latent, merged)
-    assert run.comments == ["ToMe: refinement failed; the rest is made without it (ValueError: broken)"]
-    assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed; the rest is made without it"]
-    said = "refinement failed; the rest is made without it (ValueError: broken)"
+    assert run.comments == ["ToMe: refinement failed: continuing without it (ValueError: broken)"]
+    assert host.fakes["modules.errors"].reports == ["ToMe: refinement failed: continuing without it"]
+    said = "refinement failed: continuing without it (ValueError: broken)"
     assert run.entries["ToMe failure"] == said
 
 
@@ -347,7 +347,7 @@ def test_memory_is_made_by_checkpointing_then_by_doing_without(host, monkeypatch
     monkeypatch.setattr(sampling_pass, "refine", refine)
     run = host.run(Processing([PROMPT]), Options())
     assert asked == [(0, "auto"), (0, "on"), (1, "on")]
-    assert run.comments == ["ToMe: the memory did not suffice for refinement; the rest is made without it"]
+    assert run.comments == ["ToMe: out of memory: continuing without refinement"]
     assert "memory" in run.denoiser.p.extra_generation_params["ToMe failure"]
     assert clean(host.model)
 
@@ -381,8 +381,8 @@ def test_memory_that_does_not_suffice_for_merging_is_said(host, monkeypatch):
     monkeypatch.setattr(sampling_pass, "compose", raising(RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")))
     run = host.run(Processing([PROMPT]), fast())
     assert torch.equal(run.latent, plain)
-    assert run.comments == ["ToMe: the memory did not suffice for merging; the rest is made without it"]
-    assert run.entries == {"ToMe failure": "the memory did not suffice for merging; the rest is made without it"}
+    assert run.comments == ["ToMe: out of memory: continuing without ToMe"]
+    assert run.entries == {"ToMe failure": "out of memory: continuing without ToMe"}
 
 
 @pytest.mark.parametrize("what", ["understand", "compose"])
@@ -403,7 +403,7 @@ def test_an_image_that_lacks_something_has_the_failure_beside_the_settings(host,
     assert host.run(Processing([PROMPT]), Options()).entries == ENTRIES
     monkeypatch.setattr(sampling_pass, "refine", raising(ValueError("broken")))
     entries = host.run(Processing([PROMPT]), Options()).entries
-    assert entries.pop("ToMe failure") == "refinement failed; the rest is made without it (ValueError: broken)"
+    assert entries.pop("ToMe failure") == "refinement failed: continuing without it (ValueError: broken)"
     assert entries == ENTRIES
 
 
@@ -483,7 +483,7 @@ def test_what_the_second_pass_cannot_do_the_first_passes_after_it_can(host, monk
         p.is_hr_pass = True
         entries.append(host.run(p, job=job, last=False).entries)
     assert asked == [(False, 0, "auto"), (True, 0, "auto"), (True, 0, "on"), (False, 0, "auto")]
-    said = "the memory did not suffice for refinement; the rest is made without it"
+    said = "out of memory: continuing without refinement"
     assert entries == [{**ENTRIES, "ToMe failure": said}] * 2
 
 
@@ -525,7 +525,7 @@ def test_regional_prompter_meets_no_pass_but_the_hosts(host):
     layer.forward = scope["wrap"](layer.forward)
     made = host.run(Processing([PROMPT], steps=6), Options(show_maps=True))
     why = "Regional Prompter gives each region a text of its own"
-    assert made.comments == [f"ToMe: tokens are merged but not refined: {why}", f"ToMe: no attention maps: {why}"]
+    assert made.comments == [f"ToMe: tokens are merged, not refined: {why}", f"ToMe: no attention maps: {why}"]
     assert torch.equal(made.latent, merged)
     assert len(scope["calls"]) == 2 * 6  # it counts them to tell positive from negative texts
 
@@ -548,9 +548,7 @@ def test_a_model_without_cross_attention_makes_its_plain_image(host):
     host.model.model.diffusion_model = inner
     run = host.run(Processing([PROMPT]), Options())
     assert torch.equal(run.latent, plain)
-    assert run.comments == [
-        "ToMe: this kind of model has no cross-attention to merge tokens for; the image is made without it"
-    ]
+    assert run.comments == ["ToMe: this model has no cross-attention layers; the image is made without ToMe"]
 
 
 def test_nothing_to_bind_and_unreadable_groups_are_said_once(host):
@@ -633,7 +631,7 @@ def test_maps_are_drawn_over_the_images_among_masks_and_the_pictures_of_others(h
         made.processed.images = [one, black, two, black] if masked else [one, two]
         made.processed.images += [black] * 2  # another extension's, behind all
         made.processed.infotexts = ["image 0", "image 1"]
-        add_pictures(made.processed, made.job._maps, stride=1 + made.job._host.masks(p))
+        add_pictures(made.processed, made.job._maps, stride=1 + made.job._host.mask_count(p))
         assert [image.tobytes() for image in made.processed.images[-2:]] == [image.tobytes() for image in alone]
 
 
@@ -733,7 +731,7 @@ def marked(cond, sign):
 
 
 def control(unet):
-    """ControlNet's forward pass, in a module of its own: it takes the marks off, and the encoder gets no gradient."""
+    """ControlNet's forward pass, in a module of its own: it takes the prefix off, and the encoder gets no gradient."""
     source = """
 def forward(x, context):
     context = context[:, 1:] if (context[:, 0].abs() == 1024).all() else context
@@ -764,7 +762,7 @@ def forward(x, context):
 )
 @pytest.mark.parametrize("timesteps", [False, True])
 def test_an_idle_controlnet_changes_nothing(host, settings, timesteps):
-    """Token positions are those of the text, and no part of the gradient is lost."""
+    """Token positions are those of the text, and no part of the gradient is refinement_lost."""
     prompts = [PROMPT, "best quality, " * 40 + PROMPT]
     expected = host.run(Processing(prompts), Options(settings), timesteps=timesteps)
     p = Processing(prompts)

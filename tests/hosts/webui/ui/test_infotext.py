@@ -6,9 +6,9 @@ import types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_options import mappings
 
 from tests.hosts.webui.ui.standins import infotext_line, parse_infotext_line
+from tests.hosts.webui.ui.test_options import mappings
 from tome_ext.hosts.webui.ui.infotext import KEY, entries, parser_used, read, reader, written
 from tome_ext.hosts.webui.ui.options import Options, arguments
 from tome_ext.prompts.spacy_parser import load as spacy_parser

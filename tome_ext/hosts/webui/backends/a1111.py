@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ from modules import devices, errors, sd_samplers_common, sd_unet, shared
 from torch import Tensor, nn
 
 from tome_ext.hosts.webui.backends.a1111_text import A1111TextEncoder, schedules, tokens_of
-from tome_ext.hosts.webui.backends.controlnet import differentiable, marks
+from tome_ext.hosts.webui.backends.controlnet import differentiable, prefix_length
 from tome_ext.hosts.webui.protocol import AFTER, Call, Schedule
 from tome_ext.method.layers import cross_attention_layers
 from tome_ext.method.state import Step
+from tome_ext.method.window import noise_place
 
 
 class A1111:
@@ -42,7 +44,7 @@ class A1111:
         unet = getattr(getattr(shared.sd_model, "model", None), "diffusion_model", None)
         return unet if isinstance(unet, nn.Module) and cross_attention_layers(unet) else None
 
-    def obstacle(self) -> str:
+    def refinement_obstacle(self) -> str:
         """Options under which a gradient cannot pass through the UNet."""
         if sd_unet.current_unet is not None:
             return "the UNet is replaced by another engine (TensorRT)"
@@ -52,11 +54,11 @@ class A1111:
             return "the weights are stored in fp8"
         return ""
 
-    def closed(self) -> str:
+    def pass_obstacle(self) -> str:
         """Extensions that a pass of our own would put out of step."""
-        return "Regional Prompter gives each region a text of its own" if _divided(self.unet()) else ""
+        return "Regional Prompter gives each region a text of its own" if _regional_prompter(self.unet()) else ""
 
-    def ours(self) -> AbstractContextManager[object]:
+    def ordinary_tensors(self) -> AbstractContextManager[object]:
         """Sampling is done under no_grad, not inference_mode: tensors are ordinary anyway."""
         return _hypertile_undisturbed()
 
@@ -64,11 +66,11 @@ class A1111:
         """Weights are ordinary tensors; only ControlNet stands in the way."""
         return differentiable(self.unet())
 
-    def release(self) -> None:
+    def free_memory(self) -> None:
         """Empty the allocator's cache."""
         devices.torch_gc()
 
-    def masks(self, p: Any) -> int:
+    def mask_count(self, p: Any) -> int:
         """As the host adds them in ``process_images_inner``."""
         if getattr(p, "mask_for_overlay", None) is None:
             return 0
@@ -79,7 +81,7 @@ class A1111:
         p.comment(text)
         print(text, file=sys.stderr)
 
-    def report(self, message: str) -> None:
+    def log_exception(self, message: str) -> None:
         """The message and the traceback on the console."""
         errors.report(message, exc_info=True)
 
@@ -94,16 +96,25 @@ class SigmaCall:
         self.conditioning = denoiser.sampler.sampler_extra_args["cond"]
 
     @property
+    def place(self) -> float:
+        """Where the call's noise level lies in the whole schedule."""
+        return noise_place(self._noise_level(0))
+
+    @cached_property
     def context(self) -> Tensor:
         """The text conditioning [rows, T, D]."""
         given = tokens_of(self._params.text_cond)
-        return given[:, marks(given) :]
+        return given[:, self._prefix_length :]
 
-    @property
-    def _mark(self) -> Tensor:
+    @cached_property
+    def _prefix_length(self) -> int:
+        """How many vectors ControlNet puts before the tokens; looked at once, since that waits for the device."""
+        return prefix_length(tokens_of(self._params.text_cond))
+
+    @cached_property
+    def _control_prefix(self) -> Tensor:
         """What ControlNet puts before the tokens [rows, 1 or 0, D]."""
-        given = tokens_of(self._params.text_cond)
-        return given[:, : marks(given)]
+        return tokens_of(self._params.text_cond)[:, : self._prefix_length]
 
     @property
     def vector(self) -> Tensor | None:
@@ -130,9 +141,10 @@ class SigmaCall:
             predict=predict,
             index=self.index,
             total=self.total,
-            sigma=self._level(row),
-            null=null[image : image + 1, marks(null) :],
+            sigma=self._noise_level(row),
+            null=null[image : image + 1, prefix_length(null) :],
             guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
+            noise_place=self.place,
             resizable=_resizable(params.image_cond, unet),
         )
 
@@ -142,7 +154,7 @@ class SigmaCall:
         """Put other text and latents into the call; ``DictWithShape`` stays what it is."""
         params = self._params
         text = params.text_cond
-        context = torch.cat([self._mark, context], 1)
+        context = torch.cat([self._control_prefix, context], 1)
         if isinstance(text, dict):
             text["crossattn"] = context
             if vector is not None:
@@ -156,9 +168,9 @@ class SigmaCall:
                 params.x[row] = x
                 # The negative row of the image; with several parts, as the host does elsewhere, the first one counts.
                 params.x[len(images) + images[row]] = x
-            self._moved(given - params.x)
+            self._restore_sampler_latents(given - params.x)
 
-    def _moved(self, back: Tensor) -> None:
+    def _restore_sampler_latents(self, back: Tensor) -> None:
         """The sampler steps from where it was: x0 + (x − x'), so that only the noise is that of the moved latents.
 
         In place: the host goes on with its own tensor and does not read ``params.x`` again.
@@ -172,7 +184,7 @@ class SigmaCall:
 
     def _condition(self, rows: list[int], context: Tensor, vector: Tensor | None) -> dict[str, Any]:
         """What the host's model wrapper takes beside the latents; for ControlNet every text is a positive one."""
-        context = torch.cat([self._mark[rows], context], 1)
+        context = torch.cat([self._control_prefix[rows], context], 1)
         image = self._params.image_cond[rows]
         if isinstance(self._params.text_cond, dict):
             assert vector is not None
@@ -188,20 +200,20 @@ class SigmaCall:
         noise: Tensor = (x.float() - x0.float()) / sigma.float()[:, None, None, None]
         return noise
 
-    def _level(self, row: int) -> float:
+    def _noise_level(self, row: int) -> float:
         return float(self._params.sigma[row])
 
     def _scaled(self, x: Tensor, row: int) -> Tensor:
-        return x / float((1 + self._level(row) ** 2) ** 0.5)
+        return x / float((1 + self._noise_level(row) ** 2) ** 0.5)
 
     def _unscaled(self, latents: Tensor, row: int) -> Tensor:
-        return latents * float((1 + self._level(row) ** 2) ** 0.5)
+        return latents * float((1 + self._noise_level(row) ** 2) ** 0.5)
 
 
 class TimestepCall(SigmaCall):
     """A model call of DDIM, PLMS or UniPC: timesteps go in, ε comes out."""
 
-    def _moved(self, back: Tensor) -> None:
+    def _restore_sampler_latents(self, back: Tensor) -> None:
         """Nothing: ε is what the sampler is given."""
 
     def _noise(self, latents: Tensor, rows: list[int], condition: dict[str, Any]) -> Tensor:
@@ -209,7 +221,7 @@ class TimestepCall(SigmaCall):
         x = latents.to(params.x.dtype)
         return params.denoiser.inner_model(x, params.sigma[rows], cond=condition)  # type: ignore[no-any-return]
 
-    def _level(self, row: int) -> float:
+    def _noise_level(self, row: int) -> float:
         alphas = self._params.denoiser.alphas
         kept = float(alphas[min(max(int(self._params.sigma[row]), 0), len(alphas) - 1)])
         return float(((1 - kept) / max(kept, 1e-12)) ** 0.5)
@@ -221,7 +233,7 @@ class TimestepCall(SigmaCall):
         return latents
 
 
-def _divided(unet: nn.Module | None) -> bool:
+def _regional_prompter(unet: nn.Module | None) -> bool:
     """Whether Regional Prompter calls the layers that look at the text with a part of it at a time.
 
     It tells positive from negative texts by counting the layers' calls.
@@ -231,9 +243,9 @@ def _divided(unet: nn.Module | None) -> bool:
     return any(code is not None and "regional-prompter" in code.co_filename for code in own)
 
 
-def _resizable(beside: Tensor, unet: Any) -> bool:
+def _resizable(concat: Tensor, unet: Any) -> bool:
     """Whether the UNet takes latents of other sizes: no inpainting model, no ControlNet (it replaces ``forward``)."""
-    spatial = beside.ndim == 4 and beside.shape[-2:] != (1, 1)
+    spatial = concat.ndim == 4 and concat.shape[-2:] != (1, 1)
     return not spatial and "forward" not in vars(unet)
 
 

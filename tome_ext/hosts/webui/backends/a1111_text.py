@@ -11,7 +11,7 @@ from modules import devices, prompt_parser, sd_samplers, shared
 from modules.sd_hijack import model_hijack
 from torch import Tensor
 
-from tome_ext.hosts.webui.backends.controlnet import marks
+from tome_ext.hosts.webui.backends.controlnet import prefix_length
 from tome_ext.hosts.webui.protocol import Encoding, Entry, Schedule
 
 
@@ -52,7 +52,7 @@ class A1111TextEncoder:
         """The encoding of one text alone ("Original" emphasis looks at the mean of a whole batch)."""
         return self._encode(text, negative=False)
 
-    def blank(self) -> Tensor | None:
+    def zero_pooled_vector(self) -> Tensor | None:
         """The vector that the host makes for an empty negative prompt: zeros and the sizes."""
         return self._encode("", negative=True).vector
 
@@ -74,7 +74,7 @@ def _schedule(texts: Sequence[Any], encoded: Sequence[Any]) -> Schedule:
     if [end for end, _ in texts] != [entry.end_at_step for entry in encoded]:
         raise LookupError("the prompt's schedule is not the one that was encoded")
     return tuple(
-        Entry(entry.end_at_step, text, len(tokens_of(entry.cond)) - marks(tokens_of(entry.cond)))
+        Entry(entry.end_at_step, text, len(tokens_of(entry.cond)) - prefix_length(tokens_of(entry.cond)))
         for (_, text), entry in zip(texts, encoded, strict=True)
     )
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-_MARK = 1024.0
+_PREFIX = 1024.0
 
 
-def marks(tokens: Tensor) -> int:
+def prefix_length(tokens: Tensor) -> int:
     """How many vectors stand before the tokens [..., T, D] as a mark: 1 or 0."""
     if tokens.shape[-2] < 2:
         return 0
     first = tokens[..., 0, :]
-    return int(bool(((first.abs() - _MARK).abs() < 1).all()))
+    return int(bool(((first.abs() - _PREFIX).abs() < 1).all()))
 
 
 @contextlib.contextmanager

@@ -42,15 +42,15 @@ class Forge(A1111):
         """The UNet of the loaded model; None for Flux, SD3 and other transformers."""
         return unet_of(shared.sd_model)
 
-    def obstacle(self) -> str:
+    def refinement_obstacle(self) -> str:
         """Weights that no gradient can pass through."""
         unet = self.unet()
         return "" if unet is None else refused(unet)
 
     @contextlib.contextmanager
-    def ours(self) -> Iterator[None]:
+    def ordinary_tensors(self) -> Iterator[None]:
         """Sampling is done under inference_mode; ours is not."""
-        with super().ours(), ordinary():
+        with super().ordinary_tensors(), ordinary():
             yield
 
     @contextlib.contextmanager
@@ -123,9 +123,10 @@ class ForgeCall(SigmaCall):
             predict=predict,
             index=self.index,
             total=self.total,
-            sigma=self._level(image),
+            sigma=self._noise_level(image),
             null=None if null is None else tokens_of(null)[image : image + 1].clone(),
             guidance=self._guidance(),
+            noise_place=self.place,
             resizable=self._resizable(image),
         )
 
@@ -157,9 +158,9 @@ class ForgeCall(SigmaCall):
         given: dict[str, Any] = {"c_crossattn": context}
         if vector is not None:
             given["y"] = vector.expand(count, -1)
-        beside = self._beside(patcher, image)
-        if beside is not None:
-            given["c_concat"] = beside.expand(count, -1, -1, -1)
+        concat = self._concat_condition(patcher, image)
+        if concat is not None:
+            given["c_concat"] = concat.expand(count, -1, -1, -1)
         given["transformer_options"] = options = _options(patcher, sigma)
         control = patcher.controlnet_linked_list
         if control is not None:
@@ -174,18 +175,18 @@ class ForgeCall(SigmaCall):
         noise: Tensor = (x.float() - x0.float()) / sigma.float()[:, None, None, None]
         return noise
 
-    def _beside(self, patcher: Any, image: int) -> Tensor | None:
+    def _concat_condition(self, patcher: Any, image: int) -> Tensor | None:
         """What an inpainting model sees beside the latents [1, C', h, w]."""
-        beside = patcher.extra_concat_condition
-        if beside is None:
-            beside = self._params.image_cond
-        same = isinstance(beside, Tensor) and beside.shape[-2:] == self._latents.shape[-2:]
-        return beside[image : image + 1].clone() if same and len(beside) == len(self._latents) else None
+        concat = patcher.extra_concat_condition
+        if concat is None:
+            concat = self._params.image_cond
+        same = isinstance(concat, Tensor) and concat.shape[-2:] == self._latents.shape[-2:]
+        return concat[image : image + 1].clone() if same and len(concat) == len(self._latents) else None
 
     def _resizable(self, image: int) -> bool:
         """Whether nothing that a prediction takes is of the picture's size: no inpainting model, no ControlNet."""
         patcher = shared.sd_model.forge_objects.unet
-        return patcher.controlnet_linked_list is None and self._beside(patcher, image) is None
+        return patcher.controlnet_linked_list is None and self._concat_condition(patcher, image) is None
 
     def _control(self, control: Any, x: Tensor, sigma: Tensor, given: Mapping[str, Any], options: Any) -> Any:
         """What ControlNet adds, as a constant: no gradient passes through its own text conditioning."""

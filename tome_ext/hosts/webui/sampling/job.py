@@ -29,20 +29,20 @@ from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import Settings
 
 _ATTRIBUTE = "_tome_job"
-_MOST_COMMENTS = 12
-_LONGEST_FAILURE = 200
-_WITHOUT = "the image is made without it"
+_MAX_COMMENTS = 12
+_MAX_FAILURE = 200
+_WITHOUT = "the image is made without ToMe"
 
 
 @dataclass
-class _Able:
-    """What one kind of pass (the first, or the second of hires fix) has turned out to be able to do in this job.
+class _PassState:
+    """What became of one kind of pass (the first, or the second of hires fix) in this job.
 
-    ``changes`` to its images' settings; ``lost``: why it does not refine, empty where it does.
+    ``changes`` to its images' settings; ``refinement_lost``: why it no longer refines; empty where it does.
     """
 
     changes: dict[str, object] = field(default_factory=dict)
-    lost: str = ""
+    refinement_lost: str = ""
 
 
 class Job:
@@ -53,14 +53,14 @@ class Job:
         self._p = weakref.ref(p)
         self._pass: SamplingPass | None = None
         self._second = False
-        self._able = {second: _Able() for second in (False, True)}
+        self._states = {second: _PassState() for second in (False, True)}
         self._batch = Batch.alike(options, getattr(p, "batch_size", 1))
         self._unreadable = ""  # groups that no batch can be made with
         self._failed = self._merged = False  # in this batch
         self._failure = ""
-        self._closed = ""
+        self._no_passes = ""
         self._maps: dict[int, list[HeatMap]] = {}
-        self._said: list[str] = []
+        self._comments: list[str] = []
 
     def belongs_to(self, p: Any) -> bool:
         """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
@@ -78,7 +78,7 @@ class Job:
             self._failure = ""
             p.extra_generation_params = written(p.extra_generation_params, self._entries)
         if self._unreadable:
-            self._give_up(p, self._unreadable)
+            self._skip_batch(p, self._unreadable)
 
     def before_sampling(self, p: Any, c: Any) -> None:
         """A sampling pass is about to begin: read and encode the prompts' texts."""
@@ -97,18 +97,18 @@ class Job:
         if self._pass is not None and self._pass.active:
             self._apply(p, call, self._pass)
 
-    def lose(self, p: Any, what: str, error: Exception) -> None:
+    def note_failure(self, p: Any, what: str, error: Exception) -> None:
         """A part of ToMe has failed, while the rest of it is in the image."""
-        self._note(p, self._fail(p, what, error))
+        self._write_failure(p, self._describe(p, what, error))
 
     def finish(self, p: Any, processed: Any) -> None:
         """All images are made: show the attention maps, and let go of everything."""
         try:
-            add_pictures(processed, self._maps, stride=1 + self._host.masks(p))
+            add_pictures(processed, self._maps, stride=1 + self._host.mask_count(p))
         except Exception as error:
-            self._host.report("ToMe: the attention maps could not be shown")
-            self._say(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
-            processed.comments += f"{self._said[-1]}\n"
+            self._host.log_exception("ToMe: the attention maps could not be shown")
+            self._comment(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
+            processed.comments += f"{self._comments[-1]}\n"
         finally:
             stop(p)
 
@@ -128,67 +128,71 @@ class Job:
         if self._failed or not settings:
             return
         if self._host.unet() is None:
-            self._give_up(p, f"this kind of model has no cross-attention to merge tokens for; {_WITHOUT}")
+            self._skip_batch(p, f"this model has no cross-attention layers; {_WITHOUT}")
             return
-        able = self._able[self._second]
+        state = self._states[self._second]
         wanted = any(own is not None and own.refines for own in settings)
-        self._closed = self._host.closed()
-        obstacle = self._closed or self._host.obstacle() if wanted and not able.lost else ""
+        self._no_passes = self._host.pass_obstacle()
+        obstacle = self._no_passes or self._host.refinement_obstacle() if wanted and not state.refinement_lost else ""
         try:
-            with self._host.ours():
+            with self._host.ordinary_tensors():
                 self._pass = SamplingPass(
                     self._host,
                     p,
-                    [None if own is None else own.replace(**able.changes) for own in settings],
+                    [None if own is None else own.replace(**state.changes) for own in settings],
                     conditioning,
                     second=self._second,
                     refine=wanted and not obstacle,
-                    say=lambda text: self._say(p, text),
-                    lose=lambda text: self._lose(p, text),
+                    comment=lambda text: self._comment(p, text),
+                    comment_failure=lambda text: self._comment_failure(p, text),
                 )
         except GroupSyntaxError as error:
             self._unreadable = f"groups: {error}; {_WITHOUT}"
-            self._give_up(p, self._unreadable)
+            self._skip_batch(p, self._unreadable)
         except Exception as error:
-            self._give_up(p, self._fail(p, f"the prompt could not be prepared; {_WITHOUT}", error))
+            self._skip_batch(p, self._describe(p, f"the prompt could not be read or encoded; {_WITHOUT}", error))
         else:
-            self._admit(p, self._pass, able.lost if wanted else "", obstacle)
+            self._explain_limits(p, self._pass, state.refinement_lost if wanted else "", obstacle)
 
-    def _admit(self, p: Any, begun: SamplingPass, lost: str, obstacle: str) -> None:
-        """Say what a pass that begins has to do without."""
-        if begun.active and (lost or obstacle):
-            self._lose(p, lost or f"tokens are merged but not refined: {obstacle}")
-        if self._closed and self._options.show_maps:
-            self._say(p, f"no attention maps: {self._closed}")
+    def _explain_limits(self, p: Any, begun: SamplingPass, refinement_lost: str, obstacle: str) -> None:
+        """Comment what a pass that begins has to do without."""
+        if begun.active and (refinement_lost or obstacle):
+            self._comment_failure(p, refinement_lost or f"tokens are merged, not refined: {obstacle}")
+        if self._no_passes and self._options.show_maps:
+            self._comment(p, f"no attention maps: {self._no_passes}")
 
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
-        maps = self._options.show_maps and not self._closed and not (self._second and self._maps)
+        maps = self._options.show_maps and not self._no_passes and not (self._second and self._maps)
         text = ""
         try:
-            with self._host.ours():
+            with self._host.ordinary_tensors():
                 at.apply(call, maps=maps)
         except Exception as error:
             memory = out_of_memory(error)
             if not memory:
-                text = self._fail(p, "refinement failed; the rest is made without it" if at.refine else "failed", error)
+                text = self._describe(
+                    p,
+                    "refinement failed: continuing without it" if at.refine else "failed: continuing without ToMe",
+                    error,
+                )
         else:
             self._merged = True
             self._collect(p, at)
             return
         # Outside the handlers, where the failed pass's tensors are no longer held.
-        self._host.release()
+        self._host.free_memory()
         if not at.refine:
-            self._give_up(p, text or "the memory did not suffice for merging; the rest is made without it")
+            self._skip_batch(p, text or "out of memory: continuing without ToMe")
             return
-        able = self._able[self._second]
+        state = self._states[self._second]
         automatic = any(own is not None and own.checkpointing == "auto" for own in self._settings)
-        if memory and automatic and not able.changes:
-            able.changes = {"checkpointing": "on"}
+        if memory and automatic and not state.changes:
+            state.changes = {"checkpointing": "on"}
         else:
-            able.lost = text or "the memory did not suffice for refinement; the rest is made without it"
-            able.changes = UNREFINED
-            self._lose(p, able.lost)
-        at.change(**able.changes)
+            state.refinement_lost = text or "out of memory: continuing without refinement"
+            state.changes = UNREFINED
+            self._comment_failure(p, state.refinement_lost)
+        at.change(**state.changes)
         self._apply(p, call, at)
 
     def _collect(self, p: Any, at: SamplingPass) -> None:
@@ -196,48 +200,48 @@ class Job:
         for image, maps in at.maps.items():
             self._maps.setdefault(first + image, maps)
 
-    def _give_up(self, p: Any, text: str) -> None:
+    def _skip_batch(self, p: Any, text: str) -> None:
         """The rest of this batch is made without ToMe."""
         self._failed, self._failure = True, ""
-        self._lose(p, text)
+        self._comment_failure(p, text)
 
-    def _lose(self, p: Any, text: str) -> None:
-        self._say(p, text)
-        self._note(p, text)
+    def _comment_failure(self, p: Any, text: str) -> None:
+        self._comment(p, text)
+        self._write_failure(p, text)
 
-    def _note(self, p: Any, text: str) -> None:
+    def _write_failure(self, p: Any, text: str) -> None:
         """The failure in the batch's infotext: beside the settings, or in their place where no image has any of it."""
         self._failure = self._failure or _line(text)
         ours = {} if self._failed and not self._merged else self._entries
         p.extra_generation_params = written(p.extra_generation_params, ours, self._failure)
 
-    def _fail(self, p: Any, what: str, error: Exception) -> str:
+    def _describe(self, p: Any, what: str, error: Exception) -> str:
         """Report an error that is being handled; how it was said."""
         text = f"{what} ({type(error).__name__}: {error})"
-        self._host.report(f"ToMe: {what}")
-        self._say(p, text)
+        self._host.log_exception(f"ToMe: {what}")
+        self._comment(p, text)
         return text
 
-    def _say(self, p: Any, text: str) -> None:
+    def _comment(self, p: Any, text: str) -> None:
         line = f"ToMe: {text}"
-        if line not in self._said and len(self._said) < _MOST_COMMENTS:
-            self._said.append(line)
+        if line not in self._comments and len(self._comments) < _MAX_COMMENTS:
+            self._comments.append(line)
             self._host.comment(p, line)
 
 
 def _line(text: str) -> str:
     """The first line of a message, not too long for an infotext."""
     first = text.strip().partition("\n")[0]
-    return first if len(first) <= _LONGEST_FAILURE else f"{first[:_LONGEST_FAILURE]}…"
+    return first if len(first) <= _MAX_FAILURE else f"{first[:_MAX_FAILURE]}…"
 
 
-_SHORT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 def out_of_memory(error: Exception) -> bool:
     """Whether a device had too little memory, whichever it is."""
     text = str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _SHORT_OF_MEMORY)
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:
@@ -280,7 +284,7 @@ def on_denoised(params: Any) -> None:
         job = job_of(p)
         if job is None:
             raise
-        job.lose(p, "the latent step could not be undone", error)
+        job.note_failure(p, "the latent step could not be undone", error)
 
 
 def _host() -> Host:

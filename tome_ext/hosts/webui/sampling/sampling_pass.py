@@ -21,7 +21,7 @@ from tome_ext.settings import Settings
 # Where the maps are taken when nothing is refined: the layout has formed (METHOD, "The four parts").
 _MAPS_FROM = 0.2
 
-Say = Callable[[str], None]
+Comment = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class SamplingPass:
     """ToMe in one pass. Every row is merged and refined on its own, so nothing depends on what else is in the batch.
 
     ``settings``: of each image, None for one that is left alone. ``conditioning``: the host's, for this pass; the
-    texts are read and encoded on construction. ``refine``: whether the host can. ``say``, ``lose``: tell the user
-    something; that the image lacks something of what was asked for. ``maps``: by image, where recorded.
+    texts are read and encoded on construction. ``refine``: whether the host can. ``comment`` tells the user something,
+    ``comment_failure`` that the image lacks a part of what was asked for. ``maps``: by image, where recorded.
     """
 
     def __init__(
@@ -61,19 +61,20 @@ class SamplingPass:
         *,
         second: bool,
         refine: bool,
-        say: Say,
-        lose: Say,
+        comment: Comment,
+        comment_failure: Comment,
     ) -> None:
         self.conditioning, self._settings = conditioning, list(settings)
         self.maps: dict[int, list[HeatMap]] = {}
-        self._host, self._say, self._lose, self._able = host, say, lose, refine
+        self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
         self._mapped: set[tuple[int, int]] = set()
+        self._moved = False  # whether any token has been refined
         encoder = host.encoder(p, second)
         if len(self._schedules) != len(self._settings):
             raise LookupError(f"{len(self._schedules)} prompts were encoded for {len(self._settings)} images")
-        read = functools.cache(lambda text, own: understand(encoder, text, own, refine=self._able and own.refines))
+        read = functools.cache(lambda text, own: understand(encoder, text, own, refine=refine and own.refines))
         self._texts: dict[tuple[int, str], Understood] = {
             (image, entry.text): read(entry.text, own)
             for image, (parts, own) in enumerate(zip(self._schedules, self._settings, strict=True))
@@ -82,7 +83,7 @@ class SamplingPass:
             if own is not None
         }
         zeros = any(own is not None and own.loss_pooled == "zeros" for own in self._settings)
-        self._blank = encoder.blank() if self.refine and zeros else None
+        self._zero_pooled = encoder.zero_pooled_vector() if self.refine and zeros else None
         self._explain()
 
     @property
@@ -92,7 +93,7 @@ class SamplingPass:
 
     def _refines(self, image: int) -> bool:
         own = self._settings[image]
-        return self._able and own is not None and own.refines
+        return self._can_refine and own is not None and own.refines
 
     def change(self, **values: object) -> None:
         """Other values from now on, for all images: when memory is short."""
@@ -128,7 +129,7 @@ class SamplingPass:
                 vector[number] = pooled(vector[number], text.vector, own)
             merged = self._tokens_of(row, given[number], call, own)
             step = self._step(call, number, row, vector, own)
-            if self._able and in_window(step, own):
+            if self._can_refine and in_window(step, own):
                 self._refine(step, merged, own)
                 if merged.latents is not None:
                     latents[number] = merged.latents
@@ -145,15 +146,15 @@ class SamplingPass:
         if key not in self._merged:
             self._merged[key] = _Merged(compose([encoded], own))
         merged = self._merged[key]
-        if own.ets and not merged.substituted and call.index / call.total >= own.ets_start - 1e-9:
+        if own.ets and not merged.substituted and call.place >= own.ets_start - 1e-9:
             merged.tokens = substitute_ends(merged.tokens, [encoded], own)
             merged.substituted = True
         return merged
 
     def _step(self, call: Call, number: int, row: Row, vectors: Sequence[Tensor] | None, own: Settings) -> Step:
         vector = None if vectors is None else vectors[number]
-        if self._blank is not None and own.loss_pooled == "zeros":
-            vector = self._blank.to(call.context)
+        if self._zero_pooled is not None and own.loss_pooled == "zeros":
+            vector = self._zero_pooled.to(call.context)
         return call.step(number, row.image, vector)
 
     def _refine(self, step: Step, merged: _Merged, own: Settings) -> None:
@@ -163,13 +164,16 @@ class SamplingPass:
         with self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, own)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
+        self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
+        if report.nothing_moved and not self._moved:
+            self._comment_failure("every gradient was NaN or infinite: merged, not refined")
         for warning in report.warnings:
-            self._lose(warning)
+            self._comment_failure(warning)
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call, own: Settings) -> None:
         """The attention maps of a row, once, when its refinement is over."""
         start = own.window_stop if self._refines(row.image) else _MAPS_FROM
-        late = call.index / call.total >= start - 1e-9 or call.index + 1 >= call.total
+        late = call.place >= start - 1e-9 or call.index + 1 >= call.total
         if not late or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
@@ -177,13 +181,13 @@ class SamplingPass:
         try:
             found = heat_maps(step, plain[: row.length], merged.tokens, groups, own.layers)
         except Exception as error:
-            self._host.report("ToMe: no attention maps")
-            self._say(f"no attention maps ({type(error).__name__}: {error})")
+            self._host.log_exception("ToMe: no attention maps")
+            self._comment(f"no attention maps ({type(error).__name__}: {error})")
         else:
             self.maps.setdefault(row.image, []).extend(found)
 
     def _explain(self) -> None:
-        """Say what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
+        """Comment what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
         for image, parts in enumerate(self._schedules):
             if self._settings[image] is None:
                 continue
@@ -191,11 +195,11 @@ class SamplingPass:
             for text in texts:
                 for warning in text.reading.warnings:
                     if all(warning in other.reading.warnings for other in texts):
-                        self._say(warning)
+                        self._comment(warning)
                 for warning in text.located.warnings:
-                    self._say(warning)
+                    self._comment(warning)
             if not any(text.located.groups for text in texts):
-                self._say(f"nothing to bind was found in the prompt {_short(texts)!r}")
+                self._comment(f"nothing to bind was found in the prompt {_short(texts)!r}")
 
 
 def _padded(tokens: Tensor, length: int) -> Tensor:

@@ -74,7 +74,13 @@ def without_effect(settings: Settings) -> list[str]:
         return [name for name in ORDER if name not in ("enabled", "preset", "strength")]
     if not settings.refines:
         idle |= {name for name, group in groups.items() if group in ("Refinement", "Losses", "Authors' code")}
-        idle -= {"iterations"} if settings.window_stop > settings.window_start else {"window_start", "window_stop"}
+        # All but what keeps it from refining.
+        if settings.window_stop <= settings.window_start:
+            idle -= {"window_start", "window_stop"}
+        elif settings.iterations == 0:
+            idle -= {"iterations"}
+        else:
+            idle -= {"entropy_weight", "binding_weight", "position_weight"}
     maps = settings.entropy_weight > 0 or settings.position_weight > 0
     if not maps:
         idle |= {"layers", "entropy_target", "entropy_form", "update"}
