@@ -38,7 +38,7 @@ class Group:
     ``extra`` holds further terms: signed or weighted ones from hand-written groups, words from outside the
     prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
     and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
-    ``extra``, not in ``related``.
+    ``extra``, not in ``related``. ``strength`` multiplies the setting of that name for this object.
     ``typed_phrase``: the phrase in the prompt's own language, with the emphasis of its words; empty where it has
     none and the plain words say the same.
     """
@@ -50,6 +50,7 @@ class Group:
     typed_phrase: str = ""
     name: str = ""
     """What a hand-written group is called whose owner has no word of its own in the prompt: "girl#1" on "2girls"."""
+    strength: float = 1.0
 
     @property
     def encoded_phrase(self) -> str:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 SYNTAXES = ("a1111", "plain")
 
-_NETWORK = re.compile(r"<\w+:[^>]+>")
+_NETWORK = re.compile(r"<\w+:[^>]+>|(?i:<tome:?>)")
 _BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"\bAND\b")
 _ATTENTION = re.compile(

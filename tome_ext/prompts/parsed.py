@@ -15,7 +15,8 @@ class ParsedObject:
     noun and stay (articles, numbers), or after it (the series of a name). ``shared`` are words of another object that describe this noun, too
     ("a red car and truck"). ``extra`` holds hand-written terms with their words in the prompt (none: from outside);
     ``removed`` are the small words around terms that are taken away. ``name`` is that of an owner without a word of
-    its own ("girl#1" on "2girls"); then ``noun`` is the noun of its first tag.
+    its own ("girl#1" on "2girls"); then ``noun`` is the noun of its first tag. ``strength``: of
+    this object, by hand.
     """
 
     noun: list[int]
@@ -27,6 +28,7 @@ class ParsedObject:
     removed: list[int] = field(default_factory=list)
     reason: str = ""
     name: str = ""
+    strength: float = 1.0
 
     @property
     def words(self) -> set[int]:

@@ -143,6 +143,7 @@ def as_json(reading: Reading) -> dict[str, Any]:
                 "phrase": g.phrase,
                 **({"extra": [_term(t) for t in g.extra]} if g.extra else {}),
                 **({"name": g.name} if g.name else {}),
+                **({"strength": g.strength} if g.strength != 1 else {}),
             }
             for g in reading.groups
         ],

@@ -43,6 +43,7 @@ def read_prompt(
     resolver = Resolver(words)
     by_hand = resolver.resolve(written)
     found = combine(words, by_hand, automatic, resolver.left_alone) if written else automatic
+    resolver.strengthen(found)
     left = [m for m in mentions if m.reason]
     cut = _cut_words(found)
     cleaned = clean_prompt(text, [plain.typed(words[i].start, words[i].end) for i in sorted(cut)])

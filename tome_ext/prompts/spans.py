@@ -29,6 +29,7 @@ def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -
         extra=tuple(extra),
         typed_phrase=typed_phrase_of(text, plain, words, found),
         name=found.name,
+        strength=found.strength,
     )
 
 

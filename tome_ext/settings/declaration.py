@@ -23,7 +23,7 @@ class Setting:
 
     ``kind`` follows from the default; ``minimum`` and ``maximum`` are inclusive; ``step`` is the
     granularity of a slider; ``help`` says what the setting does to the picture. ``group`` orders the
-    controls; ``advanced`` ones are folded away.
+    controls; ``advanced`` ones are folded away; ``hidden`` ones are for presets, API and command line alone.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Setting:
     step: float | None = None
     choices: tuple[str, ...] = ()
     advanced: bool = True
+    hidden: bool = False
 
     @property
     def allowed(self) -> str:
@@ -104,7 +105,7 @@ def setting(default: Value, label: str, help: str, group: str, **more: Any) -> A
 
 def fraction(default: float, label: str, help: str, group: str, **more: Any) -> Any:
     """A field for a number from 0 to 1."""
-    return setting(default, label, help, group, minimum=0.0, maximum=1.0, step=0.05, **more)
+    return setting(default, label, help, group, **{"minimum": 0.0, "maximum": 1.0, "step": 0.05, **more})
 
 
 def declare(field: dataclasses.Field[Any]) -> Setting:

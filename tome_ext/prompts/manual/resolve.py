@@ -21,6 +21,7 @@ class Resolver:
         self.used: set[int] = set()
         self.warnings: list[str] = []
         self.left_alone: set[int] = set()
+        self.strengths: dict[int, float] = {}  # by a word of the noun, for what was found
 
     def resolve(self, groups: list[ManualGroup]) -> list[ParsedObject]:
         """The groups that stand in this prompt; the others are named in ``warnings``."""
@@ -71,7 +72,11 @@ class Resolver:
         if group.alone:
             self.left_alone |= set(noun)
             return []
-        mention = ParsedObject(noun)
+        if not group.terms:
+            self.strengths |= dict.fromkeys(noun, group.strength)
+            self.used -= set(noun)
+            return []
+        mention = ParsedObject(noun, strength=group.strength)
         for term in group.terms:
             self._term(group, mention, term)
         if not mention.related and not mention.extra:
@@ -100,6 +105,12 @@ class Resolver:
             mention.extra.append((Term(term.text, None, term.weight), best))
         else:
             mention.related += best
+
+    def strengthen(self, found: list[ParsedObject]) -> None:
+        """Give the objects that were found the strengths by hand."""
+        for mention in found:
+            for word in set(mention.noun) & set(self.strengths):
+                mention.strength = self.strengths[word]
 
     def _take_along(self, mention: ParsedObject, around: Surroundings) -> None:
         """Drop what loses its sense when the words of the group go."""

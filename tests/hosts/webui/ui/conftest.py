@@ -19,9 +19,11 @@ class StubJob:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.batches = []
 
-    def before_batch(self, p):
+    def before_batch(self, p, batch):
         self.calls.append("before_batch")
+        self.batches.append(batch)
 
     def before_sampling(self, p, c):
         self.calls.append("before_sampling")
@@ -80,8 +82,8 @@ def generation(host, monkeypatch):
 def script(host):
     """Our script in txt2img, with its controls built."""
     made = host.entry.ToMeScript()
-    made.after_component(standins.Component(elem_id="txt2img_prompt"), elem_id="txt2img_prompt")
-    made.after_component(standins.Component(elem_id="txt2img_styles"), elem_id="txt2img_styles")
+    for name, value in {"prompt": "", "styles": [], "steps": 30, "cfg_scale": 7.0}.items():
+        made.after_component(standins.Component(value, elem_id=f"txt2img_{name}"), elem_id=f"txt2img_{name}")
     made.controls = made.ui(False)
     made.name, made.args_from = made.title().lower(), 1
     made.args_to = 1 + len(made.controls)
