@@ -1,4 +1,4 @@
-"""A job's tokens, against vectors written down by hand: token i of a prompt is the number i, of a clean one 1000 + i."""
+"""A job's tokens, against vectors written by hand: token i of a prompt is the number i, of a clean one 1000 + i."""
 
 from __future__ import annotations
 
