@@ -111,7 +111,7 @@ def test_every_scheduler(sd15, scheduler, prediction):
     assert np.isfinite(images).all()
     assert report[0].warnings == []
     places = [1 - float(timestep) / float(timesteps[0]) for timestep in timesteps]
-    assert [row["step"] for row in report[0].losses] == [i for i, place in enumerate(places) if place < 0.4 - 1e-9]
+    assert [row["step"] for row in report[0].losses] == [i for i, place in enumerate(places) if place < 0.4 - 5e-4]
 
 
 def test_a_scheduler_of_unknown_noise_still_merges(sd15):
