@@ -135,7 +135,7 @@ def _merge(tokens: Tokens) -> Tensor:
 
 
 def as_published(step: Step, tokens: Tokens, settings: Settings) -> None:
-    """One refined step in the authors' order of passes (METHOD, "Costs of the authors' code"), with our functions.
+    """One refined step in the authors' order of passes (docs/METHOD.md, "Costs of the authors' code") by our functions.
 
     One object after the other, a backward pass each for the text and the latent, and no pass that ends early.
     """

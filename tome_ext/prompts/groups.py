@@ -30,7 +30,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Group:
-    """A noun with the words that belong to it (METHOD, "binding group").
+    """A noun with the words that belong to it (docs/METHOD.md, "The problem").
 
     ``noun`` may hold several words ("cell phone"). ``related`` are the attributes or the words of the
     sub-object phrase, in the order of the prompt. ``phrase`` is the plain text (no host syntax) whose

@@ -18,7 +18,7 @@ from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
 from tome_ext.settings import Settings
 
-# Where the maps are taken when nothing is refined: the layout has formed (METHOD, "The four parts").
+# Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
 _MAPS_FROM = 0.2
 
 Comment = Callable[[str], None]
