@@ -134,7 +134,7 @@ class Job:
         if self._failed or (self._second and self._options.hires == "off"):
             return
         if self._host.unet() is None:
-            self._skip_batch(p, f"this model has no cross-attention layers; {_WITHOUT}")
+            self._skip_batch(p, f"this model has no UNet with cross-attention layers; {_WITHOUT}")
             return
         state = self._states[self._second]
         wanted = self._options.settings.refines and not (self._second and self._options.hires == "merge")

@@ -20,6 +20,11 @@ from tome_ext.settings import Settings
 # Where the maps are taken when nothing is refined: the layout has formed (METHOD, "The four parts").
 _MAPS_FROM = 0.2
 
+_NO_NEGATIVE = (
+    "at CFG scale 1 the WebUI encodes no negative prompt, so phrases have no sampling path of their own: "
+    "refined with phrase_latent = same"
+)
+
 Comment = Callable[[str], None]
 
 
@@ -141,8 +146,12 @@ class SamplingPass:
         """Refine a row, once for each model call: a call that failed at a later row is tried again."""
         if merged.refined == step.index:
             return
+        settings = self.settings
+        if settings.phrase_latent == "own" and step.null is None:
+            self._comment_failure(_NO_NEGATIVE)
+            settings = settings.replace(phrase_latent="same")
         with self._host.gradient():
-            merged.tokens, latents, report = refine(step, merged.tokens, self.settings)
+            merged.tokens, latents, report = refine(step, merged.tokens, settings)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
         if report.nothing_moved and not self._moved:
