@@ -54,6 +54,8 @@ class _Attachment:
             elif item.kind in ("hold", "dressed", "with") or item.low == "in":
                 at = self.away_from_noun(at)
             else:
+                if item.kind == "comma":
+                    self.owners.new_tag()
                 at += 1
         return self.found
 
