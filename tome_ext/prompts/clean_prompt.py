@@ -61,7 +61,7 @@ def _close(marked: str, cut: str, seam: str) -> str:
         before = marked[m.start() - 1] if m.start() else "\n"
         after = marked[m.end()] if m.end() < len(marked) else "\n"
         ends = m.group()[0] + m.group()[-1]
-        blank = " " if " " in ends or "\t" in ends else "_" if "_" in ends else ""
+        blank = " " if " " in ends or "\t" in ends else "_" if "_" in ends and (before + after).isalnum() else ""
         return seam + blank if before not in "([\n" and after not in ",.;:!?)]\n" else seam
 
     return re.sub(rf"(?<![ \t_]){gap}", join, marked)

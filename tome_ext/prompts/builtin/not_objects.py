@@ -84,7 +84,8 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
         return _NO_ATTRIBUTES
     own = [words[i].low for i in (*found.related, *found.shared)]
     described = any(_physical(w) for w in own)
-    if head in vocab.POSITIONS and not (described and head == "top"):
+    first = words[found.kept[0]].low if found.determined else ""
+    if head in vocab.POSITIONS - vocab.PICTURE_WORDS and not (described and first in ("a", "an")):
         return _POSITION
     surface = found.determined and any(w in vocab.SURFACES for w in own)
     if _picture(words, found, head, described or surface):
@@ -105,7 +106,7 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     follows_of = after < len(words) and words[after].low == "of"
     if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
         return True
-    if head in vocab.MANNERS or lexicon.info(head).flags == "s":
+    if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
         return True
     return head in vocab.PICTURE_WORDS and not (described and (found.determined or head in vocab.THINGS_TOO))
 
