@@ -138,7 +138,7 @@ def test_a_second_call_begins_anew(sdxl):
 
 
 def test_end_tokens_from_a_chosen_step(sdxl):
-    off, _ = bind(sdxl, settings_of("fast", ets=False), [TWO], [1])
+    off, _ = bind(sdxl, settings_of("fast", ets="off"), [TWO], [1])
     late, _ = bind(sdxl, settings_of("fast", ets_start=0.6), [TWO], [1])
     never, _ = bind(sdxl, settings_of("fast", ets_start=1.0), [TWO], [1])
     always, _ = bind(sdxl, settings_of("fast"), [TWO], [1])

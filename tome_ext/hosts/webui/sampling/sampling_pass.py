@@ -151,7 +151,7 @@ class SamplingPass:
         if key not in self._merged:
             self._merged[key] = _Merged(compose([encoded], own))
         merged = self._merged[key]
-        if own.ets and not merged.substituted and call.place >= own.ets_start - 1e-9:
+        if own.ets != "off" and not merged.substituted and call.place >= own.ets_start - 1e-9:
             merged.tokens = substitute_ends(merged.tokens, [encoded], own)
             merged.substituted = True
         return merged
