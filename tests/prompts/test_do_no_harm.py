@@ -40,7 +40,7 @@ def test_two_objects_are_bound():
         ("a wooden table and a stone bridge", "", [False, False]),
         ("a cushion with a fluffy texture and a red cat", "", [False, False]),
         ("a cat and a hat and a dog", "cat: hat", [True]),
-        ("a cat and a dog", "dog + hat", [True]),
+        ("a cat and a dog", 'dog + "hat"', [True]),
         ("a cat and a dog", 'dog + "red"', [False]),
         ("2girls, blonde hair, black hair", "girl#1: blonde hair; girl#2: black hair", [True, True]),
     ],
