@@ -8,10 +8,47 @@ from hypothesis import strategies as st
 
 from tome_ext.prompts import Reading, read_prompt
 
-ADJECTIVES = "red blue golden tall wooden fluffy striped old shiny pale green heart-shaped sleepy black big glass".split()
-NOUNS = "cat dog hat dress hair eyes car vase table house turtle robot moon sword armor boots sky bridge girl".split()
-PEOPLE = "girl knight cat robot turtle woman octopus fox".split()
-THINGS = "hat scarf dress coat crown helmet".split()
+ADJECTIVES = [
+    "red",
+    "blue",
+    "golden",
+    "tall",
+    "wooden",
+    "fluffy",
+    "striped",
+    "old",
+    "shiny",
+    "pale",
+    "green",
+    "heart-shaped",
+    "sleepy",
+    "black",
+    "big",
+    "glass",
+]
+NOUNS = [
+    "cat",
+    "dog",
+    "hat",
+    "dress",
+    "hair",
+    "eyes",
+    "car",
+    "vase",
+    "table",
+    "house",
+    "turtle",
+    "robot",
+    "moon",
+    "sword",
+    "armor",
+    "boots",
+    "sky",
+    "bridge",
+    "girl",
+]
+PEOPLE = ["girl", "knight", "cat", "robot", "turtle", "woman", "octopus", "fox"]
+THINGS = ["hat", "scarf", "dress", "coat", "crown", "helmet"]
 NAMES = [
     *["Mario", "Luigi", "Emma Watson", "Tom Holland", "hatsune miku", "kagamine rin", "novalora", "zorblax", "Goku"],
     *["Abraham Lincoln", "Elsa", "Gandalf", "Rose", "Peach", "link", "Jack", "Will Smith", "Grace Kelly", "Batman"],
@@ -41,8 +78,12 @@ tag = st.one_of(
     st.builds("{} in {}".format, st.sampled_from(PEOPLE), st.sampled_from(["white", "black", "red"])),
     st.builds("a {} dressed in {}".format, st.sampled_from(PEOPLE), st.sampled_from(["white", "black", "red"])),
     st.builds("a {} wearing {} {}".format, st.sampled_from(PEOPLE), adjective, st.sampled_from(THINGS)),
-    st.sampled_from([*ADJECTIVES, *NOUNS, "masterpiece", "best quality", "an extremely delicate and beautiful", "solo"]),
-    st.sampled_from(["1girl", "2girls", "hatsune miku", "outdoors", "armor with gold plating", "long_hair", "a cat with no hat"]),
+    st.sampled_from(
+        [*ADJECTIVES, *NOUNS, "masterpiece", "best quality", "an extremely delicate and beautiful", "solo"]
+    ),
+    st.sampled_from(
+        ["1girl", "2girls", "hatsune miku", "outdoors", "armor with gold plating", "long_hair", "a cat with no hat"]
+    ),
 )
 
 
@@ -63,7 +104,10 @@ def test_no_attribute_goes_to_an_object_of_another_tag(tags, comma):
 @settings(deadline=None, max_examples=120)
 @given(
     st.lists(st.tuples(adjective, noun), min_size=2, max_size=4),
-    st.lists(st.sampled_from([" and ", ", ", " next to ", " on ", " behind ", " with ", " wearing ", " holding "]), min_size=3),
+    st.lists(
+        st.sampled_from([" and ", ", ", " next to ", " on ", " behind ", " with ", " wearing ", " holding "]),
+        min_size=3,
+    ),
     st.data(),
 )
 def test_no_object_depends_on_the_adjective_of_another(pairs, joints, data):
@@ -84,7 +128,11 @@ def test_no_object_depends_on_the_adjective_of_another(pairs, joints, data):
         if start == removed + cut or removed <= start <= removed + cut + len(pairs[gone][1]):
             continue  # the object itself
         owner = [w for w in related if w != pairs[gone][0]] if pairs[gone][0] in related else related
-        rest = [w for w in after.get(moved, []) if w != pairs[gone][0]] if pairs[gone][0] in related else after.get(moved, [])
+        rest = (
+            [w for w in after.get(moved, []) if w != pairs[gone][0]]
+            if pairs[gone][0] in related
+            else after.get(moved, [])
+        )
         assert rest == owner, (whole, less)
 
 

@@ -19,7 +19,14 @@ from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 # A joint and what may follow it when a noun phrase goes on: "and holding", ", wearing", "and with".
-_GOES_ON = {("and", "hold"), ("and", "dressed"), ("and", "with"), ("and", "rel"), ("comma", "hold"), ("comma", "dressed")}
+_GOES_ON = {
+    ("and", "hold"),
+    ("and", "dressed"),
+    ("and", "with"),
+    ("and", "rel"),
+    ("comma", "hold"),
+    ("comma", "dressed"),
+}
 _PAINTED = frozenset({"painted", "colored", "coloured", "dyed"})
 _PRONOUNS = frozenset({"he", "she", "it", "they"})
 
@@ -130,8 +137,8 @@ class _Attachment:
         if kind == "have":
             return item if relative or item.animate else None
         if kind == "hold":
-            if self.links.kind(first) == "comma" and not (relative or item.animate):
-                return None
+            if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
+                return item if item is self.owners.only() else None
             return self.owners.of_held(item, at, relative)
         if relative:
             return None

@@ -56,7 +56,17 @@ def apply_negations(items: list[Item]) -> list[Item]:
 
 def _deny(items: list[Item], at: int, denied: list[Item]) -> int:
     """Take away what follows a negation up to its noun phrase, and those joined by "or"; the place after it."""
-    while at < len(items) and items[at].kind in ("hold", "dressed", "have", "with", "cop", "verb", "adj", "prep", "other"):
+    while at < len(items) and items[at].kind in (
+        "hold",
+        "dressed",
+        "have",
+        "with",
+        "cop",
+        "verb",
+        "adj",
+        "prep",
+        "other",
+    ):
         if items[at].kind == "adj":
             items[at].parsed = None
         items[at].kind = "other"

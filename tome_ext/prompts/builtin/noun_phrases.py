@@ -74,7 +74,7 @@ class _Reader:
             return self.verb(at)
         opened = start if kept else -1
         run, dropped = self.run(at, opened)
-        head = self.head(run, opened)
+        head = None if opened < 0 and dropped and self.colours(run) else self.head(run, opened)
         if head is None:
             if run and all(self.sentence.modifier(i) for i in run):
                 return Item("adj", start, run[-1] + 1, self.low(run[0]), ParsedObject([], run, dropped, kept))
@@ -84,7 +84,13 @@ class _Reader:
         if self.low(end) == "'s" and self.kind(end + 1) == "word":
             return Item("other", start, end + 1, "'s")
         found = ParsedObject(noun, modifiers, [i for i in dropped if i < noun[-1]], kept)
-        return Item("np", start, end, self.head_name(noun), found, name=not kept and is_name(self.sentence, noun, self.before))
+        return Item(
+            "np", start, end, self.head_name(noun), found, name=not kept and is_name(self.sentence, noun, self.before)
+        )
+
+    def colours(self, run: list[int]) -> bool:
+        """ "teal and orange": colours of nothing."""
+        return all(self.low(i) in vocab.COLOURS | vocab.INTENSIFIERS for i in run)
 
     def head_name(self, noun: list[int]) -> str:
         """What the noun is looked up as."""
@@ -117,7 +123,12 @@ class _Reader:
                 continue
             if solid and ends_noun_phrase(self.sentence, run, at, opened, self.conjoined):
                 return run, dropped
-            if run and self.low(at) in vocab.TRAILING and self.kind(at + 1) != "word" and self.sentence.noun_capable(at - 1):
+            if (
+                run
+                and self.low(at) in vocab.TRAILING
+                and self.kind(at + 1) != "word"
+                and self.sentence.noun_capable(at - 1)
+            ):
                 return run, dropped
             if run and not solid and self.acts(run, at):
                 return run, dropped

@@ -141,7 +141,9 @@ class Owners:
         if worn_or_grown(low):
             in_place = item.role != "subject" or lexicon.place(item.low)
             if in_place or lexicon.body_part(low):
-                return self.only(in_tag=True) or (item if item.role == "subject" and not lexicon.place(item.low) else None)
+                return self.only(in_tag=True) or (
+                    item if item.role == "subject" and not lexicon.place(item.low) else None
+                )
             return item
         if item.role != "subject" and lexicon.carried(low) and not lexicon.part(low):
             return self.only(in_tag=True)

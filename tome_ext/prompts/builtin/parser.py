@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tome_ext.prompts.builtin.attachment import attach
 from tome_ext.prompts.builtin.clauses import apply_negations, assign_roles
-from tome_ext.prompts.builtin.noun_phrases import find_items
 from tome_ext.prompts.builtin.not_objects import DENIED, leave_out_credits, quotes, why_not
+from tome_ext.prompts.builtin.noun_phrases import find_items
 from tome_ext.prompts.builtin.sentence import Sentence
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word, split_words

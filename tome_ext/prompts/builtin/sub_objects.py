@@ -28,7 +28,9 @@ def take_objects(links: Links, owner: Item, first: int, link: int, at: int, how:
     if item is None or item.parsed is None or _placed(links, at + 1):
         return first
     head = owner if depth == 0 else links.items[link - 1]
-    if how == "with" and any(links.words[i].low in vocab.POSSESSIVES for i in item.parsed.kept if i < item.parsed.noun[0]):
+    if how == "with" and any(
+        links.words[i].low in vocab.POSSESSIVES for i in item.parsed.kept if i < item.parsed.noun[0]
+    ):
         how = "own"
     low = what(links, at)
     if not _can_have(head, item, low, how):
