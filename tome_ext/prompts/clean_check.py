@@ -49,6 +49,8 @@ def _dangling(words: list[Word], cut: set[int]) -> str:
             article = low in _ARTICLES and (alone or then in _NO_NOUN)
             if article or (kind in _NEEDS_MORE and alone):
                 return f"{low!r} is left without its words"
+            if then == "and" and kind in _ENDS:
+                return f"{words[at].low!r} is left without its words"
             if opens and alone and low in vocab.PRONOUNS:
                 return f"{low!r} is left alone"
         opens = before < 0 or closed_class(words[before]) in _ENDS

@@ -137,8 +137,8 @@ class _Attachment:
         if kind == "have":
             return item if relative or item.animate else None
         if kind == "hold":
-            if self.links.kind(first) == "comma" and not (relative or item.animate):
-                return None
+            if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
+                return item if item is self.owners.only() else None
             return self.owners.of_held(item, at, relative)
         if relative:
             return None

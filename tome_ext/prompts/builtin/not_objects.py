@@ -104,6 +104,8 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     """Whether a noun is a kind of picture, a style, or some other word about the picture."""
     after = found.noun[-1] + 1
     follows_of = after < len(words) and words[after].low == "of"
+    if head not in vocab.THINGS_TOO and head[:-1] in vocab.PICTURE_WORDS | vocab.MEDIA and head.endswith("s"):
+        head = head[:-1]
     if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
         return True
     if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
