@@ -30,7 +30,7 @@ CASES = [
     ("paper", {"iterations": 1, "every": 2, "entropy_weight": 0.0}, "sd15", {"objects": 2, "batch": 2}),
     ("balanced", {"binding_weight": 0.0, "layers": "middle"}, "sd15", {"steps": 50, "batch": 3}),
     ("reference", {"iterations": 1, "latent_step": 0.0}, "sd15", {"objects": 1, "width": 768, "height": 448}),
-    ("balanced", {"resolution": 0.75, "ets": False}, "sd15", {"steps": 7, "width": 1024, "height": 1024}),
+    ("balanced", {"resolution": 0.75, "ets": "off"}, "sd15", {"steps": 7, "width": 1024, "height": 1024}),
 ]
 
 

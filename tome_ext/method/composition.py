@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tome_ext.method.merging import CHUNK, Composite, merge, merged_ends, substitute_end_tokens
+from tome_ext.method.merging import Composite, merge, merged_ends, substitute_end_tokens
 from tome_ext.method.state import Tokens
 from tome_ext.settings import Settings
-from tome_ext.tokens import Located, LocatedGroup
+from tome_ext.tokens import CHUNK, Located, LocatedGroup
 
 
 @dataclass(frozen=True)

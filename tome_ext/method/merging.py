@@ -1,4 +1,4 @@
-"""Token merging and end token substitution (METHOD, "The four parts", 1 and 2).
+"""Token merging and end token substitution (docs/METHOD.md, "The four parts", 1 and 2).
 
 Everything here works on the conditioning of one image: a tensor [T, D] of T = 77 · chunks encoded tokens.
 Positions are flat: 77 · chunk + index in the chunk. Inputs are never modified. SDXL's two encoders need
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHUNK = 77
+from tome_ext.tokens.vocabulary import CHUNK
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tome_ext.settings.declaration import Setting, SettingError, Value, declare, nearest
+from tome_ext.settings.declaration import Setting, SettingError, Value, declare, nearest, short
 from tome_ext.settings.merging import MergingSettings
 from tome_ext.settings.prompt import PromptSettings
 from tome_ext.settings.refinement import AuthorsSettings, LossSettings, RefinementSettings
@@ -72,5 +72,5 @@ def declarations() -> Iterator[Setting]:
 def declaration(name: str) -> Setting:
     """The declaration of one setting; :class:`SettingError` suggests the nearest for an unknown name."""
     if name not in _DECLARATIONS:
-        raise SettingError(f"no setting is called {name!r}{nearest(name, _DECLARATIONS)}")
+        raise SettingError(f"no setting is called {short(name)}{nearest(name, _DECLARATIONS)}")
     return _DECLARATIONS[name]

@@ -5,6 +5,7 @@ with attach(pipe, preset("balanced"), ["a red book and a yellow vase"]) as tome:
 print(tome.report[0].groups)
 """
 
-from tome_ext.hosts.diffusers.attachment import Attachment, ImageReport, attach
+from tome_ext.hosts.diffusers.attachment import Attachment, attach
+from tome_ext.hosts.diffusers.report import ImageReport
 
 __all__ = ["Attachment", "ImageReport", "attach"]

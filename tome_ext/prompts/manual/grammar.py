@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from tome_ext.prompts.words import split_words
 
 _TOKEN = re.compile(
-    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+\.?\d*|\.\d+)[ \t]*\*)|(?P<ordinal>[#@][ \t]*\d*)"
-    r"|(?P<times>\*[ \t]*(?:\d+\.?\d*|\.\d+))"
+    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+(?:\.\d*)?|\.\d+)[ \t]*\*)|(?P<ordinal>[#@][ \t]*\d*)"
+    r"|(?P<times>\*[ \t]*(?:\d+(?:\.\d*)?|\.\d+))"
     r"|(?P<quoted>\"[^\"\n]*\"?|“[^”\n]*”?)"
     r"|(?P<word>[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[:;,+\n-]|–|−)|(?P<other>.)",
     re.DOTALL,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tome_ext.prompts.groups import Term
+from tome_ext.prompts.manual.characters import character, crowd
 from tome_ext.prompts.manual.grammar import ManualGroup, ManualTerm
 from tome_ext.prompts.manual.phrases import SMALL, Surroundings
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 
@@ -22,16 +23,31 @@ class Resolver:
         self.left_alone: set[int] = set()
         self.strengths: dict[int, float] = {}  # by a word of the noun, for what was found
 
-    def resolve(self, groups: list[ManualGroup]) -> list[Mention]:
+    def resolve(self, groups: list[ManualGroup]) -> list[ParsedObject]:
         """The groups that stand in this prompt; the others are named in ``warnings``."""
-        nouns = [(g, self._noun(g)) for g in groups]
+        characters = [m for g in groups if self._counted(g) and (m := self._character(g)) is not None]
+        nouns = [(g, self._noun(g)) for g in groups if not self._counted(g)]
         mentions = [m for g, noun in nouns if noun for m in self._mention(g, noun)]
         around = Surroundings(self.words) if mentions else None
         for mention in mentions:
             assert around is not None
             mention.kept = around.article(mention.noun)
             self._take_along(mention, around)
-        return mentions
+        return characters + mentions
+
+    def _counted(self, group: ManualGroup) -> bool:
+        """Whether a group is for one of several ("girl#1" on "2girls") that have no word of their own."""
+        if not group.ordinal or group.alone or self._runs(group.words):
+            return False
+        return group.ordinal <= crowd(self.words, " ".join(group.words))
+
+    def _character(self, group: ManualGroup) -> ParsedObject | None:
+        found = character(self.words, group, self.used, lambda owner, term: self._term(group, owner, term))
+        if found is None:
+            self.warnings.append(
+                f"hand-written group '{group.text}#{group.ordinal}': none of its words is in the prompt"
+            )
+        return found
 
     def _runs(self, words: tuple[str, ...]) -> list[list[int]]:
         """All places of some words in a row."""
@@ -52,7 +68,7 @@ class Resolver:
         self.used |= set(free[0])
         return free[0]
 
-    def _mention(self, group: ManualGroup, noun: list[int]) -> list[Mention]:
+    def _mention(self, group: ManualGroup, noun: list[int]) -> list[ParsedObject]:
         if group.alone:
             self.left_alone |= set(noun)
             return []
@@ -60,14 +76,14 @@ class Resolver:
             self.strengths |= dict.fromkeys(noun, group.strength)
             self.used -= set(noun)
             return []
-        mention = Mention(noun, strength=group.strength)
+        mention = ParsedObject(noun, strength=group.strength)
         for term in group.terms:
             self._term(group, mention, term)
         if not mention.related and not mention.extra:
             return []
         return [mention]
 
-    def _term(self, group: ManualGroup, mention: Mention, term: ManualTerm) -> None:
+    def _term(self, group: ManualGroup, mention: ParsedObject, term: ManualTerm) -> None:
         if term.quoted:
             mention.extra.append((Term(term.text, None, term.weight), []))
             return
@@ -90,13 +106,13 @@ class Resolver:
         else:
             mention.related += best
 
-    def strengthen(self, found: list[Mention]) -> None:
+    def strengthen(self, found: list[ParsedObject]) -> None:
         """Give the objects that were found the strengths by hand."""
         for mention in found:
             for word in set(mention.noun) & set(self.strengths):
                 mention.strength = self.strengths[word]
 
-    def _take_along(self, mention: Mention, around: Surroundings) -> None:
+    def _take_along(self, mention: ParsedObject, around: Surroundings) -> None:
         """Drop what loses its sense when the words of the group go."""
         minus = {i for t, run in mention.extra for i in run if t.weight is not None and t.weight <= 0}
         terms = {*mention.related, *(i for _, run in mention.extra for i in run)}
@@ -108,7 +124,9 @@ class Resolver:
             mention.kept += [] if away else [i for i in gone.links if i not in self.used]
 
 
-def combine(words: list[Word], manual: list[Mention], automatic: list[Mention], alone: set[int]) -> list[Mention]:
+def combine(
+    words: list[Word], manual: list[ParsedObject], automatic: list[ParsedObject], alone: set[int]
+) -> list[ParsedObject]:
     """Hand-written mentions, and the automatic ones less the words that hand-written ones use."""
     taken = set(alone)
     for mention in manual:

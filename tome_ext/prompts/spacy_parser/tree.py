@@ -7,14 +7,17 @@ from typing import Any
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.lexicon.ownership import belongs, can_share, surely_continues
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.spacy_parser.nodes import (
     animate_above,
     children_of,
     credited,
     is_attribute,
+    is_denied,
+    is_negated,
     is_object,
     is_placed,
+    is_somebody,
     is_word,
     object_children,
     subtree,
@@ -25,7 +28,7 @@ _KEPT = ("det", "poss", "nummod", "predet", "quantmod", "case")
 _DEEPEST = 12
 
 
-def analyse(doc: Any) -> list[Mention]:
+def analyse(doc: Any) -> list[ParsedObject]:
     """The objects of a parsed text, in token numbers, in the order of the text."""
     return _Tree(doc).run()
 
@@ -34,18 +37,19 @@ class _Tree:
     def __init__(self, doc: Any) -> None:
         self.doc = doc
         self.taken: set[int] = set()
-        self.found: dict[int, Mention] = {}
+        self.found: dict[int, ParsedObject] = {}
         self.credits = credited(doc)
 
-    def run(self) -> list[Mention]:
+    def run(self) -> list[ParsedObject]:
         for token in self.doc:
-            if is_object(token) and token.i not in self.taken and token.i not in self.credits:
+            free = token.i not in self.taken and token.i not in self.credits
+            if free and is_object(token) and not is_denied(token):
                 self.found[token.i] = self.object_of(token, 0)
         for at, mention in self.found.items():
             self.share(self.doc[at], mention)
         return list(self.found.values())
 
-    def object_of(self, token: Any, depth: int) -> Mention:
+    def object_of(self, token: Any, depth: int) -> ParsedObject:
         """A noun with everything that surely belongs to it."""
         mention = self.noun_phrase(token)
         self.taken |= mention.words
@@ -57,9 +61,9 @@ class _Tree:
                 self.clause(token, mention)
         return mention
 
-    def noun_phrase(self, token: Any) -> Mention:
+    def noun_phrase(self, token: Any) -> ParsedObject:
         """The noun with its compounds, and the modifiers before it."""
-        mention = Mention([token.i])
+        mention = ParsedObject([token.i])
         for child in reversed([c for c in token.children if c.i < token.i]):
             low = child.text.lower()
             if child.dep_ in _KEPT:
@@ -77,7 +81,7 @@ class _Tree:
         mention.dropped += [i for i in joints if i not in mention.dropped]
         return mention
 
-    def compound(self, token: Any, mention: Mention) -> None:
+    def compound(self, token: Any, mention: ParsedObject) -> None:
         """What hangs on the first part of a compound noun: "ice" in "ice cream cone"."""
         for child in reversed([c for c in token.children if c.i < token.i]):
             if child.dep_ == "compound" and not is_attribute(child) and child.i == min(mention.noun) - 1:
@@ -88,7 +92,7 @@ class _Tree:
             elif child.dep_ in ("amod", "compound", "nmod", "advmod") and is_word(child):
                 self.adjective(child, mention)
 
-    def adjective(self, token: Any, mention: Mention) -> None:
+    def adjective(self, token: Any, mention: ParsedObject) -> None:
         """An attribute with what modifies it ("very", "dark", "wood" in "wood framed") and its conjuncts."""
         todo = [token]
         while todo:
@@ -100,7 +104,7 @@ class _Tree:
                 elif child.dep_ in ("cc", "punct") or child.dep_ in _KEPT:
                     (mention.kept if child.dep_ in _KEPT else mention.dropped).append(child.i)
 
-    def follow(self, subject: Any, mention: Mention, child: Any, depth: int) -> None:
+    def follow(self, subject: Any, mention: ParsedObject, child: Any, depth: int) -> None:
         """A clause or a preposition after the noun."""
         low = child.text.lower()
         if child.dep_ in ("relcl", "acl:relcl"):
@@ -111,12 +115,18 @@ class _Tree:
             self.objects(
                 subject, mention, [child.i], [], object_children(child, ("pobj",)), "own" if depth else "with", depth
             )
+        elif child.dep_ == "prep" and low in ("in", "of") and self.property_of(child):
+            self.objects(subject, mention, [child.i], [], self.property_of(child), "with", depth)
         elif child.dep_ == "prep" and low == "in":
             self.dress(subject, mention, child, depth)
         elif child.dep_ == "prep" and low == "of" and depth > 0:
             self.objects(subject, mention, [child.i], [], object_children(child, ("pobj",)), "hold", depth)
 
-    def relative(self, subject: Any, mention: Mention, verb: Any, depth: int) -> None:
+    def property_of(self, prep: Any) -> list[Any]:
+        """The texture in "of a fluffy texture"."""
+        return [c for c in children_of(prep, ("pobj",)) if c.text.lower() in vocab.PROPERTIES and list(c.children)]
+
+    def relative(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
         """ "that is red", "which has a red roof", "who wears a hat"."""
         who = [c for c in verb.children if c.dep_ in ("nsubj", "nsubjpass") and c.text.lower() in vocab.RELATIVES]
         if not who:
@@ -127,42 +137,50 @@ class _Tree:
         else:
             self.verb(subject, mention, verb, small, depth)
 
-    def predicate(self, mention: Mention, verb: Any, small: list[int]) -> None:
+    def predicate(self, mention: ParsedObject, verb: Any, small: list[int]) -> None:
         """The adjectives after "is"."""
-        for adjective in children_of(verb, ("acomp",)):
+        for adjective in [] if is_negated(verb) else children_of(verb, ("acomp",)):
             if is_attribute(adjective) or adjective.pos_ == "ADJ":
                 mention.dropped += small
                 self.adjective(adjective, mention)
                 self.taken.add(adjective.i)
                 return
 
-    def participle(self, subject: Any, mention: Mention, verb: Any, depth: int) -> None:
+    def participle(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
         """ "wearing a hat", "dressed in blue", "painted red"; on a thing, "wearing" goes to the nearest person."""
         low = verb.text.lower()
         if verb.dep_ == "amod" and not low.endswith(("ing", "ed", "en")):
             self.adjective(verb, mention)
             return
-        if low in vocab.HOLDING and not lexicon.animate(subject.text.lower()):
+        if low not in vocab.HOLDING:
+            self.later(subject, mention, verb, depth)
+        if low in vocab.HOLDING and not is_somebody(subject):
             wearer = animate_above(subject)
             if wearer is not None and wearer.i in self.found:
                 subject, mention = wearer, self.found[wearer.i]
         self.verb(subject, mention, verb, [], depth)
 
-    def verb(self, subject: Any, mention: Mention, verb: Any, small: list[int], depth: int) -> None:
+    def later(self, subject: Any, mention: ParsedObject, verb: Any, depth: int) -> None:
+        """ "a girl standing on a bridge, holding an umbrella": the second participle hangs on the first."""
+        for clause in children_of(verb, ("advcl", "conj", "ccomp", "dep")):
+            if is_somebody(subject) and clause.text.lower() in vocab.HOLDING | vocab.CLOTHED:
+                self.verb(subject, mention, clause, [c.i for c in children_of(clause, ("mark",))], depth)
+
+    def verb(self, subject: Any, mention: ParsedObject, verb: Any, small: list[int], depth: int) -> None:
         """The sub-objects of a verb and of the verbs joined to it."""
         now: Any = verb
         for _ in range(_DEEPEST):
-            low = now.text.lower()
+            low = "" if is_negated(now) else now.text.lower()
             if low in vocab.HOLDING:
                 self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "hold", depth)
             elif low in vocab.HAVE:
                 self.objects(subject, mention, [now.i], small, object_children(now, _OBJECTS), "with", depth)
             elif low in vocab.DRESSED:
+                how = "dressed" if low in vocab.CLOTHED else "made"
                 for prep in children_of(now, ("prep", "agent")):
                     if prep.text.lower() in vocab.DRESSED_PREPOSITIONS:
-                        self.objects(
-                            subject, mention, [now.i, prep.i], small, object_children(prep, ("pobj",)), "dressed", depth
-                        )
+                        things = object_children(prep, ("pobj",))
+                        self.objects(subject, mention, [now.i, prep.i], small, things, how, depth)
             elif low in ("painted", "colored", "coloured", "dyed"):
                 for adjective in children_of(now, ("oprd", "acomp", "advmod", "dobj", "xcomp")):
                     if adjective.text.lower() in vocab.COLOURS:
@@ -175,7 +193,7 @@ class _Tree:
             small = [c.i for c in children_of(now, ("cc", "punct"))]
             now = joined[0]
 
-    def dress(self, subject: Any, mention: Mention, prep: Any, depth: int) -> None:
+    def dress(self, subject: Any, mention: ParsedObject, prep: Any, depth: int) -> None:
         """ "in a blue dress", "in pink"."""
         low = subject.text.lower()
         if not lexicon.animate(low) and lexicon.info(low).known:
@@ -188,14 +206,20 @@ class _Tree:
                 self.objects(subject, mention, [prep.i], [], [thing], "dressed", depth)
 
     def objects(
-        self, subject: Any, mention: Mention, link: list[int], small: list[int], things: list[Any], how: str, depth: int
+        self,
+        subject: Any,
+        mention: ParsedObject,
+        link: list[int],
+        small: list[int],
+        things: list[Any],
+        how: str,
+        depth: int,
     ) -> None:
         """Take in a sub-object and those joined to it."""
-        head = subject.text.lower()
         for first in things:
             own = how == "with" and any(c.dep_ == "poss" for c in first.children)
             how = "own" if own else how
-            if first.i in self.taken or is_placed(first) or not belongs(head, first.text.lower(), how):
+            if first.i in self.taken or is_placed(first) or is_denied(first) or not self.can_have(subject, first, how):
                 continue
             mention.related += link
             mention.dropped += small
@@ -207,12 +231,19 @@ class _Tree:
                 mention.absorb(inner)
                 mention.dropped += cc
                 last, cc = now, [c.i for c in children_of(now, ("cc", "punct"))]
-                now = next((c for c in children_of(last, ("conj",)) if self.goes_on(head, last, c, how)), None)
+                now = next((c for c in children_of(last, ("conj",)) if self.goes_on(subject, last, c, how)), None)
 
-    def goes_on(self, head: str, last: Any, token: Any, how: str) -> bool:
+    def can_have(self, subject: Any, thing: Any, how: str) -> bool:
+        """Whether a thing can belong to the subject."""
+        low = thing.text.lower()
+        if low in vocab.PROPERTIES:
+            return how == "with" and bool(children_of(thing, ("amod", "compound", "nmod")))
+        return belongs(subject.text.lower(), low, how, somebody=is_somebody(subject))
+
+    def goes_on(self, subject: Any, last: Any, token: Any, how: str) -> bool:
         """Whether a joined noun is one more sub-object, not an object with things of its own."""
         low = token.text.lower()
-        if token.i in self.taken or not is_object(token) or not belongs(head, low, how):
+        if token.i in self.taken or not is_object(token) or not self.can_have(subject, token, how):
             return False
         own = any(
             c.i > token.i and (c.dep_ in ("acl", "relcl") or c.text.lower() in vocab.WITH) for c in token.children
@@ -221,7 +252,7 @@ class _Tree:
             return False
         return surely_continues(last.text.lower(), low) or not children_of(token, ("det",))
 
-    def clause(self, token: Any, mention: Mention) -> None:
+    def clause(self, token: Any, mention: ParsedObject) -> None:
         """The noun as subject of "is red", "has a red roof", "wears a hat"; participles of the verb above."""
         verb = token.head
         if token.dep_ not in ("nsubj", "nsubjpass") or verb.i == token.i:
@@ -236,7 +267,7 @@ class _Tree:
                 if clause.text.lower() in vocab.HOLDING | vocab.DRESSED:
                     self.verb(token, mention, clause, [c.i for c in children_of(verb, ("cc",)) if c.i < clause.i], 0)
 
-    def share(self, token: Any, mention: Mention) -> None:
+    def share(self, token: Any, mention: ParsedObject) -> None:
         """ "a red car and truck": a bare second noun has the modifiers of the first."""
         if not mention.related or mention.dropped:
             return

@@ -54,6 +54,6 @@ def test_a_model_without_a_unet_gets_a_plain_image_and_a_comment(webui):
     webui.probe("break", what="tome_ext.hosts.webui.backends.forge.unet_of", error="nothing")
     assert webui.make({}) == plain
     (comment,) = webui.comments()
-    assert "no cross-attention" in comment
+    assert "no UNet with cross-attention" in comment
     webui.probe("break", what="")
     assert webui.make({}) != plain

@@ -549,7 +549,7 @@ def test_a_model_without_cross_attention_makes_its_plain_image(host):
     host.model.model.diffusion_model = inner
     run = host.run(Processing([PROMPT]), Options())
     assert torch.equal(run.latent, plain)
-    assert run.comments == ["ToMe: this model has no cross-attention layers; the image is made without ToMe"]
+    assert run.comments == ["ToMe: this model has no UNet with cross-attention layers; the image is made without ToMe"]
 
 
 def test_nothing_to_bind_and_unreadable_groups_are_said_once(host):

@@ -87,10 +87,10 @@ def test_an_image_its_infotext_and_back_through_png_info(open_page, webui):
     text = page.generate()
     assert 'ToMe: fast, ToMe changes: "noun_weight=1.25, hires=off"' in text
     page.shot("generated")
-    image = webui.image([True, {"preset": "paper", "iterations": 2, "ets": False, "groups": "cat: red"}])[0]
+    image = webui.image([True, {"preset": "paper", "iterations": 2, "ets": "off", "groups": "cat: red"}])[0]
     send_from_png_info(page, image)
     page.becomes("iterations", "2")
-    assert (page.value("enabled"), page.value("preset"), page.value("ets")) == (True, "custom", False)
+    assert (page.value("enabled"), page.value("preset"), page.value("ets")) == (True, "custom", "off")
     assert (page.value("groups"), page.value("noun_weight"), page.value("hires")) == ("cat: red", "1", "merge")
     send_from_png_info(page, webui.image()[0])
     page.becomes("enabled", False)

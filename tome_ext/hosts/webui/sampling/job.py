@@ -18,8 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
+from tome_ext.hosts.common.memory import out_of_memory
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions
 from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures
@@ -128,7 +127,7 @@ class Job:
         if self._failed or not settings:
             return
         if self._host.unet() is None:
-            self._skip_batch(p, f"this model has no cross-attention layers; {_WITHOUT}")
+            self._skip_batch(p, f"this model has no UNet with cross-attention layers; {_WITHOUT}")
             return
         state = self._states[self._second]
         wanted = any(own is not None and own.refines for own in settings)
@@ -233,15 +232,6 @@ def _line(text: str) -> str:
     """The first line of a message, not too long for an infotext."""
     first = text.strip().partition("\n")[0]
     return first if len(first) <= _MAX_FAILURE else f"{first[:_MAX_FAILURE]}…"
-
-
-_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a device had too little memory, whichever it is."""
-    text = str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:

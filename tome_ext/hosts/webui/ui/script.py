@@ -10,9 +10,10 @@ from typing import Any
 
 from modules import script_callbacks, scripts
 
+from tome_ext.hosts.common.infotext import FAILURE, KEY, PARSER, VERSION
 from tome_ext.hosts.webui.ui import api, preferences, tags, xyz
 from tome_ext.hosts.webui.ui.controls import Controls
-from tome_ext.hosts.webui.ui.infotext import FAILURE, KEY, PARSER, VERSION, entries, reader, written
+from tome_ext.hosts.webui.ui.infotext import entries, reader, written
 from tome_ext.hosts.webui.ui.options import TITLE, Options, arguments
 from tome_ext.settings import SettingError
 
