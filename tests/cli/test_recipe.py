@@ -50,7 +50,7 @@ def test_a_recipe_survives_json(recipe):
 
 @pytest.mark.parametrize("prompt", ["a cat", 'say "cat"\n and <b>dog</b>', "ein Hündchen 🐶", ""])
 def test_a_png_carries_its_recipe(tmp_path, prompt):
-    recipe = Recipe(prompt, seed=3, negative="blur", width=64, height=32, settings=preset("paper").replace(ets=False))
+    recipe = Recipe(prompt, seed=3, negative="blur", width=64, height=32, settings=preset("paper").replace(ets="off"))
     save_png(Image.new("RGB", (64, 32)), tmp_path / "a.png", recipe)
     assert read_recipe(tmp_path / "a.png") == recipe
     with Image.open(tmp_path / "a.png") as image:

@@ -38,7 +38,7 @@ def test_end_tokens(recorded):
     settings = settings_of(recorded)
     merged = recorded.tensors["merged_embeds"]
     end = recorded.case["prompt_length"] + 1
-    if settings.ets:
+    if settings.ets == "on":
         clean = recorded.tensors["clean_embeds"][0]
         merged = substitute_end_tokens(merged, [end], clean, [EOT_OF_CLEAN], settings.members)
     assert torch.equal(merged[end:], recorded.tensors["entropy0_text_in"][end:])

@@ -102,7 +102,7 @@ def count(model: Architecture, settings: Settings, run: Run) -> Cost:
 
 def extra_texts(settings: Settings, objects: int, images: int) -> int:
     """How many texts are encoded beside the prompts: clean prompts, and phrases where something is refined."""
-    return (images if settings.ets else 0) + (objects if settings.refines and settings.binding_weight else 0)
+    return (images if settings.ets != "off" else 0) + (objects if settings.refines and settings.binding_weight else 0)
 
 
 def _sampling_pass(model: Architecture, run: Run) -> int:

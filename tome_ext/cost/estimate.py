@@ -37,7 +37,9 @@ def estimate(
     size = [(side or SIZES[model]) // 8 for side in (height, width)]
     plain = (2 if guided else 1) * steps * batch * at(table["full"]["forward"], size[0] * size[1])
     count = refined_calls(steps, settings)
-    texts = (batch if settings.ets else 0) + (objects * batch if settings.refines and settings.binding_weight else 0)
+    texts = (batch if settings.ets != "off" else 0) + (
+        objects * batch if settings.refines and settings.binding_weight else 0
+    )
     extra = count * _refined_step(settings, table, size, objects * batch, batch) if count else 0.0
     ratio: float = 1 + (extra + texts * table["encoding"]) / plain
     return ratio

@@ -67,7 +67,9 @@ def substitute_ends(tokens: Tokens, images: Sequence[Encoded], settings: Setting
             continue
         ends = merged_ends(encoded.located.ends, parts, settings.members)
         clean = (encoded.clean, encoded.clean_ends, settings.members)
-        context.append(substitute_end_tokens(row, ends, *clean, share=min(settings.strength, 1.0)))
+        kept = {place: part.share for part in parts for place in part.members - part.removed}
+        closing = kept if settings.members == "close" else {}
+        context.append(substitute_end_tokens(row, ends, *clean, share=min(settings.strength, 1.0), kept=closing))
     return replace(tokens, context=torch.stack(context))
 
 

@@ -8,7 +8,7 @@ differs, and padding is always copied, never made up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,6 +107,7 @@ def substitute_end_tokens(
     clean_ends: Sequence[int],
     members: str = "close",
     share: float = 1.0,
+    kept: Mapping[int, float] | None = None,
 ) -> Tensor:
     """Take the end tokens, EOT and padding, from the clean prompt (ETS; paper, section 3.2).
 
@@ -115,7 +116,8 @@ def substitute_end_tokens(
     prompt's chunk of the same number, or its last where it has fewer. With ``members`` = "close" they run
     on from the clean prompt's EOT; with "zero" the sequence kept its length, so they are taken position by
     position (the authors' code). Where the clean chunk is too short, its last vector repeats. ``share`` (0 … 1): how
-    far the end tokens are on the way from their own values to the clean prompt's.
+    far the end tokens are on the way from their own values to the clean prompt's; ``kept``: likewise for the positions
+    of members that kept their places, which are on the way to the end tokens that would have closed up.
     """
     result = conditioning.clone()
     for chunk, end in enumerate(ends):
@@ -126,6 +128,9 @@ def substitute_end_tokens(
         stop = min((chunk + 1) * CHUNK, len(conditioning))
         index = torch.arange(first, first + stop - start, device=clean.device).clamp(max=len(tokens) - 1)
         result[start:stop] = _between(result[start:stop], tokens[index].to(result), share)
+        for number, place in enumerate(sorted(p for p in kept or () if p // CHUNK == chunk)):
+            tail = tokens[min(first + stop - start + number, len(tokens) - 1)].to(result)
+            result[place] += share * (kept or {})[place] * (tail - conditioning[stop - 1])
     return result
 
 

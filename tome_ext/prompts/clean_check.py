@@ -44,10 +44,13 @@ def _dangling(words: list[Word], cut: set[int]) -> str:
         then = closed_class(words[at]) if at < len(words) else "end"
         if before >= 0 and at > before + 1:
             kind, low = closed_class(words[before]), words[before].low
-            alone = then in _ENDS or (then == "and" and kind != "cop")
+            particle = kind == "prep" and low in vocab.PARTICLES
+            alone = (then in _ENDS and not particle) or (then == "and" and kind != "cop")
             article = low in _ARTICLES and (alone or then in _NO_NOUN)
             if article or (kind in _NEEDS_MORE and alone):
                 return f"{low!r} is left without its words"
+            if then == "and" and kind in _ENDS:
+                return f"{words[at].low!r} is left without its words"
             if opens and alone and low in vocab.PRONOUNS:
                 return f"{low!r} is left alone"
         opens = before < 0 or closed_class(words[before]) in _ENDS

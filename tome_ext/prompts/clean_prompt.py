@@ -38,10 +38,10 @@ def _unused_characters(text: str) -> tuple[str, str]:
 
 def _drop_empty(marked: str, cut: str) -> str:
     """Take away brackets that hold nothing but cuts."""
-    inside = rf"[\s{cut}]{{0,80}}"
+    inside = rf"[\s_{cut}]{{0,80}}"
     empty = re.compile(
         rf"“{cut}”|‘{cut}’|\"{cut}\"|(?<!\w)'{cut}'|«{cut}»|"
-        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
+        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s_{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
     )
     for _ in range(20):
         marked, n = empty.subn(lambda m: cut if cut in m.group() else m.group(), marked)
@@ -61,7 +61,7 @@ def _close(marked: str, cut: str, seam: str) -> str:
         before = marked[m.start() - 1] if m.start() else "\n"
         after = marked[m.end()] if m.end() < len(marked) else "\n"
         ends = m.group()[0] + m.group()[-1]
-        blank = " " if " " in ends or "\t" in ends else "_" if "_" in ends else ""
+        blank = " " if " " in ends or "\t" in ends else "_" if "_" in ends and (before + after).isalnum() else ""
         return seam + blank if before not in "([\n" and after not in ",.;:!?)]\n" else seam
 
     return re.sub(rf"(?<![ \t_]){gap}", join, marked)

@@ -23,9 +23,10 @@ def weights(text: str) -> Mapping[int, float]:
 def typed_phrase(words: Sequence[tuple[str, float]]) -> str:
     """``words``, each with its weight, in the prompt's language: ``(red:1.6) hat``; other brackets are escaped."""
     out = ""
-    for weight, run in groupby(words, key=lambda word: round(word[1], 4)):
-        text = joined([_SPECIAL.sub(r"\\\g<0>", word) for word, _ in run])
-        out = _append(out, text if weight == 1 else f"({text}:{weight:g})", text)
+    for weight, group in groupby(words, key=lambda word: round(word[1], 4)):
+        run = [word for word, _ in group]
+        text = joined([_SPECIAL.sub(r"\\\g<0>", word) for word in run])
+        out = _append(out, text if weight == 1 else f"({text}:{weight:g})", run[0])
     return out
 
 
@@ -37,5 +38,5 @@ def joined(words: Sequence[str]) -> str:
     return out
 
 
-def _append(before: str, piece: str, text: str) -> str:
-    return before + piece if not before or text in _UNSPACED else f"{before} {piece}"
+def _append(before: str, piece: str, first: str) -> str:
+    return before + piece if not before or first in _UNSPACED else f"{before} {piece}"

@@ -39,6 +39,7 @@ class Group:
     prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
     and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
     ``extra``, not in ``related``. ``strength`` multiplies the setting of that name for this object.
+    ``has_sub_object``: another thing belongs to it, and not attributes alone.
     ``typed_phrase``: the phrase in the prompt's own language, with the emphasis of its words; empty where it has
     none and the plain words say the same.
     """
@@ -51,6 +52,7 @@ class Group:
     name: str = ""
     """What a hand-written group is called whose owner has no word of its own in the prompt: "girl#1" on "2girls"."""
     strength: float = 1.0
+    has_sub_object: bool = False
 
     @property
     def encoded_phrase(self) -> str:

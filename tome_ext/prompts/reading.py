@@ -18,11 +18,18 @@ from tome_ext.prompts.words import Word
 
 PARSERS = ("auto", "spacy", "builtin")
 _EDITING = "prompt editing: this branch is a text of its own"
+_TOO_FEW = "the only object with words of its own, so there is nothing to confuse it with"
 _NETWORK = "a network tag, not part of the prompt's text"
 
 
 def read_prompt(
-    text: str, *, parser: str = "auto", manual: str = "", clean: str = "", syntax: str = "a1111"
+    text: str,
+    *,
+    parser: str = "auto",
+    manual: str = "",
+    clean: str = "",
+    syntax: str = "a1111",
+    min_objects: int = 1,
 ) -> Reading:
     """Read one prompt (one scheduled variant, one AND part); nothing is ever merged on a guess.
 
@@ -31,6 +38,7 @@ def read_prompt(
     for the words they use; GroupSyntaxError where they break the grammar.
     ``clean``: the clean prompt by hand.
     ``syntax``: "a1111" for the WebUI's prompt language, "plain" where brackets and colons are ordinary characters.
+    ``min_objects``: with fewer objects none is bound; groups by hand always are.
     """
     if parser not in PARSERS:
         raise ValueError(f"parser must be one of {', '.join(PARSERS)}, not {parser!r}")
@@ -38,13 +46,17 @@ def read_prompt(
     plain, branches = plain_text(text, syntax)
     if syntax != "plain":
         plain = divided(text, plain)
-    used, words, mentions, warnings = _parse(plain.text, parser)
-    automatic = disjoint([m for m in mentions if not m.reason])
+    used, words, objects, warnings = _parse(plain.text, parser)
+    automatic = disjoint([m for m in objects if not m.reason])
     resolver = Resolver(words)
     by_hand = resolver.resolve(written)
     found = combine(words, by_hand, automatic, resolver.left_alone) if written else automatic
     resolver.strengthen(found)
-    left = [m for m in mentions if m.reason]
+    if len(found) < min_objects and not by_hand:
+        for alone in found:
+            alone.reason = _TOO_FEW
+        found = []
+    left = [m for m in objects if m.reason]
     cut = _cut_words(found)
     cleaned = clean_prompt(text, [plain.typed(words[i].start, words[i].end) for i in sorted(cut)])
     problem = "" if clean.strip() else broken(text, cleaned, words, cut)
@@ -73,7 +85,7 @@ def _start(ignored: Ignored) -> int:
 
 
 def _parse(text: str, parser: str) -> tuple[str, list[Word], list[ParsedObject], list[str]]:
-    """The parser that read the text, its words and mentions, and warnings."""
+    """The parser that read the text, its words and objects, and warnings."""
     if parser != "builtin":
         nlp, problem = spacy_parser.load()
         if nlp is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tome_ext.prompts.emphasis import typed_phrase, weights
 from tome_ext.prompts.groups import Group, Ignored, Span, Term
 from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.lexicon.ownership import thing
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
@@ -30,7 +31,15 @@ def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -
         typed_phrase=typed_phrase_of(text, plain, words, found),
         name=found.name,
         strength=found.strength,
+        has_sub_object=_has_sub_object(words, found),
     )
+
+
+def _has_sub_object(words: list[Word], found: ParsedObject) -> bool:
+    """Whether another thing belongs to the object ("wearing a hat"), and not attributes alone ("red")."""
+    after = [words[i].low for i in found.related if i > found.noun[-1]]
+    added = [term.text.lower().split()[-1] for term, _ in found.extra if term.weight is None or term.weight > 0]
+    return bool(found.name) or any(thing(low) for low in (*after, *added))
 
 
 def phrase_of(plain: Mapped, words: list[Word], found: ParsedObject) -> str:

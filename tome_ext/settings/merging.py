@@ -11,6 +11,16 @@ from tome_ext.settings.declaration import fraction, setting
 class MergingSettings:
     """The settings of token merging and end token substitution, each with its default, range, label and help."""
 
+    min_objects: int = setting(
+        2,
+        "Least number of objects",
+        "Does nothing where fewer objects are found: a single object has nothing to be confused with. Groups by hand "
+        "always count.",
+        "Merging",
+        minimum=1,
+        maximum=10,
+        step=1,
+    )
     noun_weight: float = setting(
         1.0,
         "Noun weight",
@@ -37,11 +47,13 @@ class MergingSettings:
         "Merging",
         choices=("close", "zero"),
     )
-    ets: bool = setting(
-        True,
+    ets: str = setting(
+        "auto",
         "End token substitution",
-        "Takes the end tokens from the clean prompt, so that attributes do not leak to other objects through them.",
+        "Takes the end tokens from the clean prompt, so that what belongs to one object does not leak to others "
+        "through them. auto: where an object has sub-objects ('wearing a hat'), not where all have only attributes.",
         "Merging",
+        choices=("auto", "on", "off"),
     )
     ets_start: float = fraction(
         0.0,

@@ -8,6 +8,7 @@ A file that cannot be read is left out and named.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -60,7 +61,7 @@ def save(folder: Path, name: str, settings: Settings) -> str:
         if setting.name not in _LEFT_OUT and getattr(settings, setting.name) != getattr(default, setting.name)
     }
     folder.mkdir(parents=True, exist_ok=True)
-    target = _path(folder, name) or folder / f"{_file_name(name)}.json"
+    target = _path(folder, name) or _free(folder, name)
     text = json.dumps({"name": name, "values": values}, indent=2, ensure_ascii=False) + "\n"
     part = target.with_suffix(f".{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
@@ -124,5 +125,8 @@ def _path(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w-]+", "-", name).strip("-").lower() or "preset"
+def _free(folder: Path, name: str) -> Path:
+    """A file for a new preset, called much like it."""
+    stem = re.sub(r"[^\w-]+", "-", name).strip("-").lower() or "preset"
+    paths = (folder / f"{stem}{number}.json" for number in itertools.chain([""], (f"-{k}" for k in itertools.count(2))))
+    return next(path for path in paths if not path.exists())

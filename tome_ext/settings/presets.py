@@ -11,9 +11,11 @@ DEFAULT_PRESET = "balanced"
 
 _REFERENCE: dict[str, Value] = {
     # The authors' published code in its object setting; docs/METHOD.md.
+    "min_objects": 1,
     "noun_weight": 1.1,
     "related_weight": 1.2,
     "members": "zero",
+    "ets": "on",
     "window_stop": 7 / 50,
     "iterations": 6,
     "step_size": 3.0,
@@ -38,6 +40,8 @@ PRESETS: dict[str, dict[str, Value]] = {
     "balanced": {},
     # What the paper says; where it is silent, as many iterations as the authors' code.
     "paper": {
+        "min_objects": 1,
+        "ets": "on",
         "iterations": 4,
         "step_size": 3.0,
         "descent": "plain",
@@ -51,7 +55,7 @@ PRESETS: dict[str, dict[str, Value]] = {
         **_REFERENCE,
         "window_stop": 5 / 50,
         "iterations": 4,
-        "ets": False,
+        "ets": "off",
         "position_weight": 0.0,
     },
 }

@@ -16,7 +16,7 @@ def short():
 
 
 class Work:
-    """Fails with each of the ``errors`` (called for a new one) in turn, then gives its settings' checkpointing; notes what happens."""
+    """Raises what each of the ``errors`` returns in turn, then gives its settings' checkpointing; notes all of it."""
 
     def __init__(self, *errors):
         self.errors, self.events, self.held = list(errors), [], []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tome_ext.hosts.common.text import Encoding, UnsupportedText, encode_prompt
+from tome_ext.hosts.common.text import Encoding, UnsupportedText, encode_prompt, substitutes_ends
+from tome_ext.prompts import read_prompt
 from tome_ext.prompts.host_syntax import Mapped, fragments
-from tome_ext.settings import preset
+from tome_ext.settings import Settings, preset
 from tome_ext.tokens.bpe import encode
 from tome_ext.tokens.vocabulary import BOS, EOT
 
-SETTINGS = preset("balanced").replace(parser="builtin")
+SETTINGS = preset("balanced").replace(parser="builtin", min_objects=1, ets="on")
 
 
 class Encoder:
@@ -101,3 +102,17 @@ def test_a_clean_prompt_by_hand_is_the_one_that_is_encoded():
     encoder = Encoder()
     prompt = encode_prompt(encoder, "a red hat", SETTINGS, refine=False, clean="a thing")
     assert (prompt.reading.clean, encoder.texts) == ("a thing", ["a thing"])
+
+
+@pytest.mark.parametrize(
+    ("ets", "text", "expected"),
+    [
+        ("auto", "a red cat and a blue dog", False),
+        ("auto", "a red cat and a dog wearing a hat", True),
+        ("on", "a red cat and a blue dog", True),
+        ("off", "a red cat and a dog wearing a hat", False),
+    ],
+)
+def test_end_token_substitution_follows_the_kind_of_group(ets, text, expected):
+    reading = read_prompt(text, parser="builtin")
+    assert substitutes_ends(reading, Settings(ets=ets)) == expected

@@ -111,7 +111,7 @@ def test_every_scheduler(sd15, scheduler, prediction):
     assert np.isfinite(images).all()
     assert report[0].warnings == []
     places = [1 - float(timestep) / float(timesteps[0]) for timestep in timesteps]
-    assert [row["step"] for row in report[0].losses] == [i for i, place in enumerate(places) if place < 0.4 - 1e-9]
+    assert [row["step"] for row in report[0].losses] == [i for i, place in enumerate(places) if place < 0.4 - 5e-4]
 
 
 def test_a_scheduler_of_unknown_noise_still_merges(sd15):
@@ -138,7 +138,7 @@ def test_a_second_call_begins_anew(sdxl):
 
 
 def test_end_tokens_from_a_chosen_step(sdxl):
-    off, _ = bind(sdxl, settings_of("fast", ets=False), [TWO], [1])
+    off, _ = bind(sdxl, settings_of("fast", ets="off"), [TWO], [1])
     late, _ = bind(sdxl, settings_of("fast", ets_start=0.6), [TWO], [1])
     never, _ = bind(sdxl, settings_of("fast", ets_start=1.0), [TWO], [1])
     always, _ = bind(sdxl, settings_of("fast"), [TWO], [1])

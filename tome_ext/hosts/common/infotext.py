@@ -1,6 +1,6 @@
 """The infotext: the text that WebUIs keep with an image. Written and read here for the WebUI and the command line.
 
-``ToMe: paper, ToMe changes: "iterations=6, ets=false", ToMe groups: "cat: hat"``: the nearest preset, what differs
+``ToMe: paper, ToMe changes: "iterations=6, ets=off", ToMe groups: "cat: hat"``: the nearest preset, what differs
 from it, each text in an entry of its own, and the parser that read the prompt. An image made without ToMe has no
 such entry. ``ToMe failure: ...`` says what went wrong; reading ignores it.
 """

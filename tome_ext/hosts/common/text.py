@@ -96,6 +96,7 @@ def encode_prompt(
         manual=settings.groups,
         clean=settings.clean_prompt if clean is None else clean,
         syntax=encoder.syntax,
+        min_objects=settings.min_objects,
     )
     located = _located(encoder, reading)
     if not located.groups:
@@ -107,11 +108,19 @@ def encode_prompt(
         reading,
         located,
         phrases=tuple(encoder.encode(group.encoded_phrase).tokens for group in groups) if refine else (),
-        clean=ends.tokens if ends is not None and settings.ets else None,
+        clean=ends.tokens if ends is not None and substitutes_ends(reading, settings) else None,
         clean_ends=_ends(encoder, reading.clean),
         vector=ends.vector if ends is not None and settings.pooled == "clean" else None,
         outside={word: word_embedding(encoder.encode(word).tokens, _ends(encoder, word)[0]) for word in outside},
     )
+
+
+def substitutes_ends(reading: Reading, settings: Settings) -> bool:
+    """Whether the prompt's end tokens come from its clean prompt, as the setting ``ets`` has it.
+
+    "auto" follows the authors' two settings: on where an object has sub-objects, off where all have attributes alone.
+    """
+    return settings.ets == "on" or (settings.ets == "auto" and any(group.has_sub_object for group in reading.groups))
 
 
 def _located(encoder: TextEncoder, reading: Reading) -> Located:
@@ -125,8 +134,8 @@ def _located(encoder: TextEncoder, reading: Reading) -> Located:
 
 def _encoding_of_clean(encoder: TextEncoder, reading: Reading, settings: Settings) -> Encoding | None:
     """The clean prompt's encoding, where it is used and fit for use."""
-    used = (settings.ets or settings.pooled == "clean") and not reading.clean_problem
-    return encoder.encode(reading.clean) if used else None
+    used = substitutes_ends(reading, settings) or settings.pooled == "clean"
+    return encoder.encode(reading.clean) if used and not reading.clean_problem else None
 
 
 def _ends(encoder: TextEncoder, text: str) -> tuple[int, ...]:

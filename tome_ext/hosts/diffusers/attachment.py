@@ -127,7 +127,7 @@ class Attachment:
         if run is None or run.ends_before(self._pipe.scheduler.timesteps, call.timestep):
             run = self._run = self._begin(call)
         place = run.schedule.place(run.index, call.timestep)
-        if self._settings.ets and not run.substituted and place >= self._settings.ets_start - 1e-9:
+        if self._settings.ets != "off" and not run.substituted and place >= self._settings.ets_start - 1e-9:
             run.tokens = substitute_ends(run.tokens, run.encoded, self._settings)
             run.substituted = True
         step = self._describe(unet, call, run, place)

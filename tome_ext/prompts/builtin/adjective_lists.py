@@ -35,13 +35,14 @@ def end_of_joint(sentence: Sentence, run: list[int], at: int, opened: int, joint
     last = sentence.low(run[-1])
     if len(run) > 1 and last in vocab.ALSO_THINGS and not comma:
         return 0
+    listed = False
     if comma:
         listed = before in ("hard", "prep", "with", "hold", "and", "cop", "have") and _colours(sentence, run[0])
         sized = before == "with" and last in vocab.SIZES
-        if any(sentence.kind(i) == "and" for i in joints) or not (opened >= 0 or before == "cop" or listed or sized):
+        if any(sentence.kind(i) == "and" for i in joints) or not (opened >= 0 or listed or sized):
             return 0
     predicate = before == "cop" and sentence.modifier(end) and sentence.kind(end + 1) != "word"
-    if comma and predicate and not conjunction:
+    if comma and predicate and not (conjunction or listed):
         return 0
     return end if predicate or sentence.leads_to_noun(end) else 0
 

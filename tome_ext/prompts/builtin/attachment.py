@@ -61,6 +61,8 @@ class _Attachment:
             elif item.kind in ("hold", "dressed", "with") or item.low == "in":
                 at = self.away_from_noun(at)
             else:
+                if item.kind == "comma":
+                    self.owners.new_tag()
                 at += 1
         return self.found
 
@@ -84,7 +86,8 @@ class _Attachment:
         """ "three red and two blue balls": the noun is that of both."""
         first = self.links.adjectives(at - 2)
         if first is not None and self.links.kind(at - 1) == "and" and found.determined and found.related:
-            if first.kept and self.links.only_colours(at - 2):
+            counted = first.kept and self.links.words[first.kept[0]].low not in vocab.ARTICLES
+            if counted and self.links.only_colours(at - 2):
                 found.related = first.related + found.related
 
     def after_noun(self, item: Item, place: int) -> int:
@@ -134,8 +137,8 @@ class _Attachment:
         if kind == "have":
             return item if relative or item.animate else None
         if kind == "hold":
-            if self.links.kind(first) == "comma" and not (relative or item.animate):
-                return None
+            if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
+                return item if item is self.owners.only() else None
             return self.owners.of_held(item, at, relative)
         if relative:
             return None

@@ -84,7 +84,8 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
         return _NO_ATTRIBUTES
     own = [words[i].low for i in (*found.related, *found.shared)]
     described = any(_physical(w) for w in own)
-    if head in vocab.POSITIONS and not (described and head == "top"):
+    first = words[found.kept[0]].low if found.determined else ""
+    if head in vocab.POSITIONS - vocab.PICTURE_WORDS and not (described and first in ("a", "an")):
         return _POSITION
     surface = found.determined and any(w in vocab.SURFACES for w in own)
     if _picture(words, found, head, described or surface):
@@ -103,9 +104,11 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     """Whether a noun is a kind of picture, a style, or some other word about the picture."""
     after = found.noun[-1] + 1
     follows_of = after < len(words) and words[after].low == "of"
+    if head not in vocab.THINGS_TOO and head[:-1] in vocab.PICTURE_WORDS | vocab.MEDIA and head.endswith("s"):
+        head = head[:-1]
     if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
         return True
-    if head in vocab.MANNERS or lexicon.info(head).flags == "s":
+    if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
         return True
     return head in vocab.PICTURE_WORDS and not (described and (found.determined or head in vocab.THINGS_TOO))
 

@@ -27,6 +27,11 @@ class Owners:
         self.names: list[Item] = []
         self.subject: Item | None = None
         self.count = 0
+        self.new_tag()
+
+    def new_tag(self) -> None:
+        """A comma: what comes may be another tag."""
+        self.earlier = (len(self.known), len(self.names))
 
     def add(self, item: Item) -> None:
         """One more object."""
@@ -41,9 +46,14 @@ class Owners:
         elif item.role == "subject":
             self.names.append(item)
 
-    def only(self) -> Item | None:
-        """The one person or animal of the sentence, or the one that is a subject; None where several could be."""
+    def only(self, *, in_tag: bool = False) -> Item | None:
+        """The one person or animal of the sentence, or the one that is a subject; None where several could be.
+
+        ``in_tag``: not one from before the last comma.
+        """
         found = self.known or self.names
+        if in_tag:
+            found = self.known[self.earlier[0] :] or self.names[self.earlier[1] :]
         if len(found) == 1:
             return found[0]
         subjects = [p for p in found[:8] if p.role == "subject"] if len(found) < 8 else []
@@ -131,10 +141,12 @@ class Owners:
         if worn_or_grown(low):
             in_place = item.role != "subject" or lexicon.place(item.low)
             if in_place or lexicon.body_part(low):
-                return self.only() or (item if item.role == "subject" and not lexicon.place(item.low) else None)
+                return self.only(in_tag=True) or (
+                    item if item.role == "subject" and not lexicon.place(item.low) else None
+                )
             return item
         if item.role != "subject" and lexicon.carried(low) and not lexicon.part(low):
-            return self.only()
+            return self.only(in_tag=True)
         return item
 
     def of_clothes(self, item: Item, at: int) -> Item | None:
@@ -146,7 +158,7 @@ class Owners:
         if not (worn or coloured):
             return None
         if item.role != "subject":
-            return self.only() if worn else None
+            return self.only(in_tag=True) if worn else None
         thing = not (lexicon.wearable(item.low) or lexicon.part(item.low) or lexicon.place(item.low))
         info = lexicon.info(item.low)
         picture = item.low in vocab.PICTURE_WORDS | vocab.MEDIA

@@ -110,7 +110,8 @@ class Sentence:
         low, after = self.low(at), self.low(at + 1)
         if not after or not lexicon.is_phrase(low, after):
             return False
-        if lexicon.name_with_flags(low, after):
+        name = lexicon.name_with_flags(low, after)
+        if name and (low not in vocab.HARD_ATTRIBUTES or lexicon.animate(name)):
             return True
         nominal = low not in vocab.HARD_ATTRIBUTES or low in vocab.NAMES_THINGS
         return nominal and (after not in vocab.HARD_ATTRIBUTES or after in vocab.ALSO_THINGS)

@@ -117,7 +117,7 @@ def _continues(links: Links, head: Item, last: str, at: int, how: str) -> bool:
         return False
     closed = links.kind(at - 1) == "and"
     comma = links.kind(at - 1) == "comma" or links.kind(at - 2) == "comma"
-    if comma and not own.determined and not closed and not _list_of_clothes(links, at):
+    if comma and not closed and not _list_of_clothes(links, at):
         return False
     if surely_continues(last, low):
         return True
@@ -128,17 +128,21 @@ def _continues(links: Links, head: Item, last: str, at: int, how: str) -> bool:
 
 
 def _list_of_clothes(links: Links, at: int) -> bool:
-    """ "…, red gloves, green shirt, and yellow pants": a list that "and" ends, of nothing but clothes."""
+    """ "…, red gloves, green shirt, and yellow pants": a list that "and" ends, of nothing but clothes and parts."""
     for k in range(at, min(at + 2 * _LONGEST_LIST, len(links.items)), 2):
-        if links.kind(k) != "np" or not lexicon.wearable(links.low(k)):
+        if links.kind(k) != "np" or not _worn_or_part(links.low(k)):
             return False
         if links.kind(k + 1) == "comma" and links.kind(k + 2) == "and":
-            return links.kind(k + 3) == "np" and lexicon.wearable(links.low(k + 3))
+            return links.kind(k + 3) == "np" and _worn_or_part(links.low(k + 3))
         if links.kind(k + 1) == "and":
-            return links.kind(k + 2) == "np" and lexicon.wearable(links.low(k + 2))
+            return links.kind(k + 2) == "np" and _worn_or_part(links.low(k + 2))
         if links.kind(k + 1) != "comma":
             return False
     return False
+
+
+def _worn_or_part(low: str) -> bool:
+    return lexicon.wearable(low) or lexicon.part(low)
 
 
 def _has_its_own(links: Links, owner: Item, link: Item, last: str, at: int) -> bool:

@@ -32,6 +32,14 @@ def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     return (lexicon.part(low) and not lexicon.place(low) and not lexicon.body_part(low)) or lexicon.wearable(low)
 
 
+def thing(low: str) -> bool:
+    """Whether a word that belongs to an object names a thing rather than a quality: "hat", not "red" or "texture"."""
+    known = lexicon.info(low)
+    quality = low in vocab.PROPERTIES or low in vocab.HARD_ATTRIBUTES
+    small = low in vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
+    return not quality and not small and known.noun > max(known.adjective, known.verb)
+
+
 def worn_or_grown(low: str) -> bool:
     """What only somebody can have on or of the body: clothes, hair, a tail."""
     return lexicon.wearable(low) or lexicon.body_part(low)

@@ -12,7 +12,7 @@ from torch import nn
 
 from tests.ldm_unet import LdmUNet
 
-OURS = [f"tome_ext.hosts.webui.{name}" for name in ("a1111", "a1111_text", "forge", "reforge", "choice")]
+OURS = [f"tome_ext.hosts.webui.backends.{name}" for name in ("a1111", "a1111_text", "forge", "reforge")]
 
 
 class Interrupted(Exception):
@@ -133,15 +133,6 @@ def ordinary():
     from tome_ext.method.backward.autograd import ordinary
 
     return ordinary()
-
-
-def test_the_host_is_known_by_what_its_model_has(host):
-    from tome_ext.hosts.webui.backends.detect import host_for
-
-    assert type(host_for(host.model)).__name__ == "Forge"
-    host.model.cond_stage_model = object()
-    assert type(host_for(host.model)).__name__ == "ReForge"
-    assert type(host_for(object())).__name__ == "A1111"
 
 
 def test_a_transformer_in_the_patcher_is_no_unet(host):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from modules import devices, prompt_parser, sd_samplers, shared
-from modules.sd_hijack import model_hijack
 from torch import Tensor
 
 from tome_ext.hosts.common.text import Encoding
 from tome_ext.hosts.webui.backends.controlnet import prefix_length
+from tome_ext.hosts.webui.backends.notes import infotext_undisturbed
+from tome_ext.hosts.webui.backends.tokenizers import stage_tokenizer
 from tome_ext.hosts.webui.protocol import Entry, Schedule
 
 
@@ -20,8 +21,7 @@ def schedules(p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
     """The texts by image, part and step: by the host's own functions, compared with what it encoded."""
     prompts = p.hr_prompts if second else p.prompts
     indexes, flat, _ = prompt_parser.get_multicond_prompt_list(prompts)
-    steps = [p.firstpass_steps, _second_pass_steps(p) if second else None, shared.opts.use_old_scheduling]
-    texts = prompt_parser.get_learned_conditioning_prompt_schedules(flat, *steps)
+    texts = _texts(flat, p.firstpass_steps, _second_pass_steps(p) if second else None)
     if [len(parts) for parts in indexes] != [len(parts) for parts in conditioning.batch]:
         raise LookupError("the prompts are not the ones that were encoded")
     return [
@@ -38,11 +38,12 @@ class A1111TextEncoder:
 
     def __init__(self, model: Any, width: int, height: int) -> None:
         self._model, self._width, self._height = model, width, height
-        stage = model.cond_stage_model
-        found = [one for one in (stage, *getattr(stage, "embedders", ())) if hasattr(one, "tokenize_line")]
-        if not found:
+        self._tokenizer = self._find_tokenizer(model)
+        if self._tokenizer is None:
             raise LookupError("this model's text encoder has no tokens that could be merged")
-        self._tokenizer = found[0]
+
+    def _find_tokenizer(self, model: Any) -> Any:
+        return stage_tokenizer(model)
 
     def chunks(self, text: str) -> Sequence[Any]:
         """The host's token chunks."""
@@ -62,7 +63,7 @@ class A1111TextEncoder:
 
     def _encode(self, text: str, *, negative: bool) -> Encoding:
         texts = prompt_parser.SdConditioning([text], negative, self._width, self._height)
-        with _infotext_undisturbed(), torch.no_grad(), devices.autocast():
+        with infotext_undisturbed(), torch.no_grad(), devices.autocast():
             made = self._model.get_learned_conditioning(texts)
         if isinstance(made, dict):
             return Encoding(made["crossattn"][0].clone(), made["vector"][0].clone())
@@ -72,6 +73,14 @@ class A1111TextEncoder:
 def tokens_of(text: Any) -> Tensor:
     """The tokens of a conditioning: SDXL's is a dict."""
     return text["crossattn"] if isinstance(text, dict) else text  # type: ignore[no-any-return]
+
+
+def _texts(prompts: Any, steps: int, second_steps: int | None) -> Any:
+    """The host's schedules; where it can follow an old way of counting steps, the one that its option names."""
+    made_by = prompt_parser.get_learned_conditioning_prompt_schedules
+    takes_old = "use_old_scheduling" in inspect.signature(made_by).parameters
+    old = {"use_old_scheduling": shared.opts.use_old_scheduling} if takes_old else {}
+    return made_by(prompts, steps, second_steps, **old)
 
 
 def _schedule(texts: Sequence[Any], encoded: Sequence[Any]) -> Schedule:
@@ -88,14 +97,3 @@ def _second_pass_steps(p: Any) -> int:
     steps = p.hr_second_pass_steps or p.steps
     config = sd_samplers.find_sampler_config(p.hr_sampler_name or p.sampler_name)
     return int(config.total_steps(steps)) if config else int(steps)
-
-
-@contextlib.contextmanager
-def _infotext_undisturbed() -> Iterator[None]:
-    """Encoding notes what it met for the infotext and the comments; for our own texts it must not."""
-    parameters, comments = dict(model_hijack.extra_generation_params), list(model_hijack.comments)
-    try:
-        yield
-    finally:
-        model_hijack.extra_generation_params = parameters
-        model_hijack.comments = comments

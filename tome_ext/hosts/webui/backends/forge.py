@@ -7,7 +7,6 @@ other extensions hang their own changes on. Those stay active in our passes.
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -18,12 +17,21 @@ from torch import Tensor, nn
 
 from tome_ext.hosts.webui.backends.a1111 import A1111, SigmaCall
 from tome_ext.hosts.webui.backends.a1111_text import A1111TextEncoder, tokens_of
+from tome_ext.hosts.webui.backends.notes import infotext_undisturbed
+from tome_ext.hosts.webui.backends.patcher import (
+    copied,
+    flow_matching,
+    options_of_pass,
+    patched,
+    predict_elsewhere,
+    uncompiled,
+    unet_of,
+)
+from tome_ext.hosts.webui.backends.tokenizers import engine_tokenizer
 from tome_ext.hosts.webui.protocol import Call, Encoding
 from tome_ext.method.backward.autograd import differentiable, ordinary, refused
-from tome_ext.method.layers import cross_attention_layers
 from tome_ext.method.state import Step
-
-ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
+from tome_ext.method.window import noise_place
 
 
 class Forge(A1111):
@@ -43,40 +51,39 @@ class Forge(A1111):
         return unet_of(shared.sd_model)
 
     def refinement_obstacle(self) -> str:
-        """Weights that no gradient can pass through."""
+        """Models whose noise is not as the method reads it, and weights that no gradient can pass through."""
         unet = self.unet()
-        return "" if unet is None else refused(unet)
+        if unet is None:
+            return ""
+        if flow_matching(shared.sd_model.forge_objects.unet.model):
+            return "this is a flow-matching model, whose noise the losses do not fit"
+        return refused(unet)
 
     @contextlib.contextmanager
     def ordinary_tensors(self) -> Iterator[None]:
-        """Sampling is done under inference_mode; ours is not."""
-        with super().ordinary_tensors(), ordinary():
+        """Sampling is done under inference_mode and perhaps with a compiled UNet; ours is not."""
+        with super().ordinary_tensors(), ordinary(), uncompiled(shared.sd_model.forge_objects.unet.model):
             yield
 
     @contextlib.contextmanager
     def gradient(self) -> Iterator[None]:
         """What :mod:`tome_ext.method.backward.autograd` does, for the UNet."""
         unet = self.unet()
-        # Other extensions' patches may change hidden states in place.
-        patched = bool(shared.sd_model.forge_objects.unet.model_options.get("transformer_options"))
-        with differentiable(*([] if unet is None else [unet]), changing=patched):
+        patcher = shared.sd_model.forge_objects.unet
+        with differentiable(*([] if unet is None else [unet]), changing=patched(patcher)):
             yield
 
 
 class ForgeTextEncoder(A1111TextEncoder):
     """The text encoders of a model of Forge, for an image size."""
 
-    def __init__(self, model: Any, width: int, height: int) -> None:
-        self._model, self._width, self._height = model, width, height
-        found = [engine for name in ENGINES if hasattr(engine := getattr(model, name, None), "tokenize_line")]
-        if not found:
-            raise LookupError("this model's text encoder has no tokens that could be merged")
-        self._tokenizer = found[0]
+    def _find_tokenizer(self, model: Any) -> Any:
+        return engine_tokenizer(model)
 
     def _encode(self, text: str, *, negative: bool) -> Encoding:
         texts = prompt_parser.SdConditioning([text], negative, self._width, self._height)
         # In the mode in which the host encodes; what is cloned outside it may take part in a gradient.
-        with _infotext_undisturbed(), torch.inference_mode():
+        with infotext_undisturbed(), torch.inference_mode():
             made = self._model.get_learned_conditioning(texts)
         if isinstance(made, dict):
             return Encoding(made["crossattn"][0].clone(), made["vector"][0].clone())
@@ -85,6 +92,14 @@ class ForgeTextEncoder(A1111TextEncoder):
 
 class ForgeCall(SigmaCall):
     """A model call: B rows of latents, whatever the number of parts of their prompts."""
+
+    @property
+    def place(self) -> float:
+        """Where the call's noise level lies in the whole schedule."""
+        sigma = self._noise_level(0)
+        if flow_matching(shared.sd_model.forge_objects.unet.model):
+            sigma = sigma / (1 - sigma) if sigma < 1 else float("inf")
+        return noise_place(sigma)
 
     @cached_property
     def context(self) -> Tensor:
@@ -140,7 +155,7 @@ class ForgeCall(SigmaCall):
             # With several parts the first one of an image counts.
             for row, latent in sorted(latents.items(), reverse=True):
                 moved[images[row]] = self._unscaled(latent, images[row])[0].to(moved)
-            _predict_elsewhere(self._params.x, moved)
+            predict_elsewhere(shared.sd_model.forge_objects, self._params.x, moved)
 
     def _guidance(self) -> float:
         denoiser = self._params.denoiser
@@ -161,7 +176,7 @@ class ForgeCall(SigmaCall):
         concat = self._concat_condition(patcher, image)
         if concat is not None:
             given["c_concat"] = concat.expand(count, -1, -1, -1)
-        given["transformer_options"] = options = _options(patcher, sigma)
+        given["transformer_options"] = options = options_of_pass(patcher, sigma)
         control = patcher.controlnet_linked_list
         if control is not None:
             given["control"] = self._control(control, x, sigma, given, options)
@@ -196,17 +211,10 @@ class ForgeCall(SigmaCall):
             link = link.previous_controlnet
         with torch.inference_mode():
             made = self._get_control(control, x, sigma, dict(given), options)
-        return _copy(made)
+        return copied(made)
 
     def _get_control(self, control: Any, x: Tensor, sigma: Tensor, given: dict[str, Any], options: Any) -> Any:
         return control.get_control(x, sigma, given, 1)
-
-
-def unet_of(model: Any) -> nn.Module | None:
-    """The UNet in a model's patcher; None where what is there is no UNet with cross-attention layers."""
-    objects = getattr(model, "forge_objects", None)
-    network = getattr(getattr(getattr(objects, "unet", None), "model", None), "diffusion_model", None)
-    return network if isinstance(network, nn.Module) and cross_attention_layers(network) else None
 
 
 def _bring_back(patcher: Any, x: Tensor) -> None:
@@ -214,74 +222,3 @@ def _bring_back(patcher: Any, x: Tensor) -> None:
     device = patcher.load_device.type
     if all(parameter.device.type != device for parameter in patcher.model.diffusion_model.parameters()):
         sd_samplers_kdiffusion.sampling_prepare(patcher, x)
-
-
-def _options(patcher: Any, sigma: Tensor) -> dict[str, Any]:
-    """What the UNet and other extensions' patches are told of a pass: all rows are of the positive prompt."""
-    rows = len(sigma)
-    told: dict[str, Any] = {
-        "cond_or_uncond": [0],
-        "sigmas": sigma,
-        "cond_mark": torch.zeros(rows).to(sigma),
-        "cond_indices": list(range(rows)),
-        "uncond_indices": [],
-    }
-    return {**patcher.model_options.get("transformer_options", {}), **told}
-
-
-def _copy(made: Any) -> Any:
-    """Lists and dictionaries of tensors, copied."""
-    if isinstance(made, dict):
-        return {name: _copy(value) for name, value in made.items()}
-    if isinstance(made, (list, tuple)):
-        return [_copy(value) for value in made]
-    return made.clone() if isinstance(made, Tensor) else made
-
-
-class _Patched:
-    """A patcher with other options for one call, and in all else the one it stands for."""
-
-    def __init__(self, patcher: Any, options: dict[str, Any]) -> None:
-        self.stands_for, self.model_options = patcher, options
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stands_for, name)
-
-
-def _predict_elsewhere(given: Tensor, moved: Tensor) -> None:
-    """Let the model call at ``given`` predict at ``moved``: the sampler gets x0' + (x − x'), the noise of x'.
-
-    It is told by a stand-in for the patcher, which ends with the call; after a failure with the host's own renewal of
-    its patchers before each sampling pass.
-    """
-    objects = shared.sd_model.forge_objects
-    patcher = getattr(objects.unet, "stands_for", objects.unet) if isinstance(objects.unet, _Patched) else objects.unet
-    elsewhere = False
-
-    def move(model: Any, x: Tensor, *rest: Any) -> tuple[Any, ...]:
-        nonlocal elsewhere
-        elsewhere = x is given
-        return (model, moved.to(x) if elsewhere else x, *rest)
-
-    def undo(call: Mapping[str, Any]) -> Tensor:
-        if isinstance(objects.unet, _Patched) and objects.unet.stands_for is patcher:
-            objects.unet = patcher
-        denoised: Tensor = call["denoised"]
-        return denoised + (given - moved).to(denoised) if elsewhere else denoised
-
-    options = dict(patcher.model_options)
-    options["conditioning_modifiers"] = [move, *options.get("conditioning_modifiers", [])]
-    options["sampler_post_cfg_function"] = [*options.get("sampler_post_cfg_function", []), undo]
-    objects.unet = _Patched(patcher, options)
-
-
-@contextlib.contextmanager
-def _infotext_undisturbed() -> Iterator[None]:
-    """Encoding notes what it met for the infotext; for our own texts it must not."""
-    noted = sys.modules.get("backend.text_processing.classic_engine")
-    before = dict(getattr(noted, "last_extra_generation_params", {}))
-    try:
-        yield
-    finally:
-        if noted is not None:
-            noted.last_extra_generation_params = before  # type: ignore[attr-defined]

@@ -127,7 +127,7 @@ class Job:
         if self._failed or not settings:
             return
         if self._host.unet() is None:
-            self._skip_batch(p, f"this model has no cross-attention layers; {_WITHOUT}")
+            self._skip_batch(p, f"this model has no UNet with cross-attention layers; {_WITHOUT}")
             return
         state = self._states[self._second]
         wanted = any(own is not None and own.refines for own in settings)

@@ -21,6 +21,11 @@ from tome_ext.settings import Settings
 # Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
 _MAPS_FROM = 0.2
 
+_NO_NEGATIVE = (
+    "at CFG scale 1 the WebUI encodes no negative prompt, so phrases have no sampling path of their own: "
+    "refined with phrase_latent = same"
+)
+
 Comment = Callable[[str], None]
 
 
@@ -146,7 +151,7 @@ class SamplingPass:
         if key not in self._merged:
             self._merged[key] = _Merged(compose([encoded], own))
         merged = self._merged[key]
-        if own.ets and not merged.substituted and call.place >= own.ets_start - 1e-9:
+        if own.ets != "off" and not merged.substituted and call.place >= own.ets_start - 1e-9:
             merged.tokens = substitute_ends(merged.tokens, [encoded], own)
             merged.substituted = True
         return merged
@@ -161,6 +166,9 @@ class SamplingPass:
         """Refine a row, once for each model call: a call that failed at a later row is tried again."""
         if merged.refined == step.index:
             return
+        if own.phrase_latent == "own" and step.null is None:
+            self._comment_failure(_NO_NEGATIVE)
+            own = own.replace(phrase_latent="same")
         with self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, own)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents

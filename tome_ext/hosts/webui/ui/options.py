@@ -35,7 +35,7 @@ Hires = Literal["refine", "merge", "off"]
 # fmt: off
 ORDER = (
     "enabled", "preset", "strength", "groups", "hires", "show_maps", "parser", "clean_prompt",
-    "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled",
+    "min_objects", "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled",
     "iterations", "window_start", "window_stop", "every", "step_size", "step_decay", "descent", "update",
     "checkpointing",
     "entropy_weight", "binding_weight", "position_weight", "entropy_target", "layers", "resolution",

@@ -91,7 +91,13 @@ def final_prompt(prompt: str, styles: Sequence[str]) -> str:
 
 
 def _read(text: str, settings: Settings) -> Reading:
-    return read_prompt(text, parser=settings.parser, manual=settings.groups, clean=settings.clean_prompt)
+    return read_prompt(
+        text,
+        parser=settings.parser,
+        manual=settings.groups,
+        clean=settings.clean_prompt,
+        min_objects=settings.min_objects,
+    )
 
 
 def _note(text: str) -> str:

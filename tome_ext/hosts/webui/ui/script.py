@@ -68,6 +68,7 @@ class ToMeScript(scripts.Script):  # type: ignore[misc]
     def before_process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         """Prepare the job for the next of its batches, or begin it where a tag in a prompt asks for it."""
         prompts = kwargs.get("prompts", [])
+        _forget_tag(p)
         if _job(p) is not None or tags.tagged(p, prompts):
             _safely(p, lambda: _begin_batch(p, args, prompts))
 
@@ -166,6 +167,12 @@ def _forget(p: Any) -> None:
     """Take our entries out of the infotext. The cells of a grid begin with those of the cell before."""
     if any(str(key).startswith(KEY) for key in p.extra_generation_params):
         p.extra_generation_params = written(p.extra_generation_params, {})
+
+
+def _forget_tag(p: Any) -> None:
+    """A wrong tag stands in the infotext of its own batch alone."""
+    if str(p.extra_generation_params.get(FAILURE, "")).startswith(tags.LEFT_OUT):
+        p.extra_generation_params = {k: v for k, v in p.extra_generation_params.items() if k != FAILURE}
 
 
 def _refuse(p: Any, reason: str) -> None:

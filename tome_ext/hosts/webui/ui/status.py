@@ -88,6 +88,6 @@ def without_effect(settings: Settings) -> list[str]:
         idle.add("entropy_target")
     if settings.step_size == 0:
         idle |= {"step_decay", "descent"}
-    if not settings.ets:
+    if settings.ets == "off":
         idle |= {"ets_start"} | ({"clean_prompt"} if settings.pooled == "keep" else set())
     return [name for name in ORDER if name in idle]

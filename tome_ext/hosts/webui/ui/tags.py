@@ -13,6 +13,7 @@ from tome_ext.prompts.tag import TagError, has_tag, read_tags
 from tome_ext.settings import SettingError
 
 NAME = "tome"
+LEFT_OUT = "the tag in the prompt was left out"
 # The host removes a tag from the prompt only where there is something behind its colon.
 _BARE = re.compile(r"<tome:?>", re.IGNORECASE)
 _SPELT_OUT = f"<{NAME}:on>"
@@ -82,7 +83,7 @@ def _with_tag(prompt: str, base: Options, known: Sequence[str], problems: list[s
         tag = read_tags(prompt, known)
         return base if tag is None else base.with_tag(tag)
     except (TagError, SettingError) as error:
-        problems.append(f"the tag in the prompt was left out: {error}")
+        problems.append(f"{LEFT_OUT}: {error}")
         return base
 
 
