@@ -33,12 +33,22 @@ def test_binding_is_the_mean_square_and_has_no_gradient_on_the_phrase():
 
 
 def test_reference_maps_by_hand():
-    """Softmax at temperature 0.5 over tokens 1 and 2, then stretched and normalised, for two pixels of three."""
-    attention = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.3, 0.5, 0.1, 0.1], [0.1, 0.2, 0.6, 0.1]])
-    share = torch.tensor([1 / (1 + math.exp(-(a - b) / 0.5)) for a, b in ((0.1, 0.1), (0.5, 0.1), (0.2, 0.6))])
-    stretched = (share - share.min()) / (share.max() - share.min())
+    """Softmax at temperature 0.5 over tokens 1 and 2, then stretched and normalised, for four pixels.
+
+    Their shares are 1/2, e/(1 + e), 1/(1 + e) and e²/(1 + e²), for differences of 0, 1/2, −1/2 and 1.
+    """
+    attention = torch.tensor([[0.8, 0.1, 0.1, 0.0], [0.2, 0.6, 0.1, 0.1], [0.1, 0.1, 0.6, 0.2], [0.0, 1.0, 0.0, 0.0]])
+    e = math.e
+    low, high = 1 / (1 + e), e * e / (1 + e * e)
+    stretched = [(share - low) / (high - low) for share in (0.5, e / (1 + e), low, high)]
     made = losses.reference_maps(attention, [1], [1, 2])
-    assert torch.allclose(made[0], stretched / stretched.sum(), atol=1e-6)
+    assert made[0].tolist() == pytest.approx([share / sum(stretched) for share in stretched], abs=1e-6)
+
+
+def test_the_authors_entropy_adds_a_small_number_in_the_logarithm():
+    maps = torch.tensor([[0.0, 0.25, 0.75]])
+    wanted = -(0.25 * math.log(0.25 + 0.1) + 0.75 * math.log(0.75 + 0.1))
+    assert losses.entropy(maps, epsilon=0.1).item() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_paper_maps_sum_to_one():
