@@ -41,7 +41,8 @@ def as_panel(reading: Reading) -> str:
         f"<li><span>{escape(one.span.text)}</span>: <span>{escape(one.reason)}</span></li>" for one in reading.ignored
     )
     return (
-        f'<div class="tome-preview"><p class="tome-text">{body}</p>{listed}{warnings}<p class="tome-hint"><span>{CLICK}</span></p>'
+        f'<div class="tome-preview"><p class="tome-text">{body}</p>{listed}{warnings}'
+        f'<p class="tome-hint"><span>{CLICK}</span></p>'
         f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(reading.clean)}</span></p>'
         + (f"<details><summary>{LEFT_ALONE}</summary><ul>{left}</ul></details>" if left else "")
         + "</div>"
