@@ -12,7 +12,7 @@ PACKAGE = ROOT / "tome_ext"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first: a part may import those before it, never those behind it.
-LAYERS = ("settings", "embedded", "prompts", "tokens", "method", "cost", "hosts", "research", "cli")
+LAYERS = ("settings", "prompts", "tokens", "embedded", "method", "cost", "hosts", "research", "cli")
 # Within the method, lowest first; the folder ``backward`` counts as its modules.
 METHOD = (
     "window",
@@ -34,7 +34,7 @@ METHOD = (
 # These stand beside the layers: they run before anything is installed, or only start the command line.
 OUTSIDE = ("environment", "quickstart", "__init__", "__main__")
 WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio")
-TORCH_FREE = ("settings", "prompts", "environment", "quickstart", "__init__")
+TORCH_FREE = ("settings", "prompts", "tokens", "environment", "quickstart", "__init__")
 TORCH_FREE_FILES = (
     "method/__init__.py",
     "method/window.py",

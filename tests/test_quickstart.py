@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tome_ext.environment import (
     check_python,
     ensure_environment,
     explain,
+    missing_packages,
     requirement_names,
     state_of,
     torch_requirement,
@@ -44,7 +46,7 @@ def steps(clone, monkeypatch) -> list[str]:
 
     def create(venv: Path) -> None:
         taken.append("create")
-        venv_python(venv).parent.mkdir(parents=True)
+        venv_python(venv).parent.mkdir(parents=True, exist_ok=True)
         venv_python(venv).touch()
 
     monkeypatch.setattr(environment, "_create", create)
@@ -124,18 +126,116 @@ def test_an_environment_whose_python_is_gone_is_made_anew(clone, steps):
     assert steps == FRESH
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_something_else_called_venv_is_left_alone(clone, steps, kind):
+@pytest.fixture(
+    params=["file", "folder", "lib and files", "venv without pip", "venv with pip", "link", "dangling link"]
+)
+def users_own(request, clone) -> Path:
+    """Something called .venv that this command did not make."""
     place = clone / ".venv"
-    if kind == "file":
+    if request.param == "file":
         place.write_text("mine")
+    elif request.param == "dangling link":
+        place.symlink_to(clone / "nowhere")
+    elif request.param == "link":
+        ensure_stamp(clone / "elsewhere")
+        place.symlink_to(clone / "elsewhere")
     else:
         place.mkdir()
-        (place / "mine.txt").touch()
-    with pytest.raises(SetupError, match="is not a virtual environment"):
+        (place / "lib").mkdir()
+        (place / "mine.txt").write_text("mine")
+        if "venv" in request.param:
+            (place / "pyvenv.cfg").touch()
+        if "with pip" in request.param:
+            venv_python(place).parent.mkdir()
+            venv_python(place).touch()
+    return place
+
+
+def ensure_stamp(folder: Path) -> None:
+    folder.mkdir()
+    (folder / STAMP).write_text(INSTALLING)
+
+
+def contents(place: Path) -> list[tuple[str, str]]:
+    return sorted((str(path), path.read_text() if path.is_file() else "") for path in [place, *place.rglob("*")])
+
+
+def test_only_an_environment_with_its_own_stamp_is_ever_touched(clone, steps, users_own):
+    before = contents(users_own)
+    with pytest.raises(SetupError, match="was not made by this command, so it is left alone"):
         ensure_environment(clone)
     assert steps == []
-    assert place.exists()
+    assert contents(users_own) == before
+
+
+def test_an_environment_interrupted_while_it_was_made_is_known_as_our_own(clone, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(environment.subprocess, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ensure_environment(clone)
+    assert state_of(clone / ".venv", wanted_stamp(clone)) == "broken"
+
+
+def test_an_environment_interrupted_while_it_was_removed_is_known_as_our_own(clone, monkeypatch):
+    place = clone / ".venv"
+    ensure_stamp(place)
+    for name in ("aaa", "zzz"):
+        (place / name).mkdir()
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        environment._remove(place)
+    assert state_of(place, wanted_stamp(clone)) == "broken"
+
+
+def test_packages_whose_files_are_gone_are_found(tmp_path, monkeypatch):
+    (tmp_path / REQUIREMENTS).write_text("whole\ndamaged\nabsent\n")
+    code = tmp_path / "packages"
+    for name in ("whole", "damaged"):
+        info = code / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "RECORD").write_text(f"{name}/__init__.py,,\n{name}-1.0.dist-info/METADATA,,\n")
+    (code / "whole").mkdir()
+    (code / "whole" / "__init__.py").touch()
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "venv_python", lambda venv: Path(sys.executable))
+    monkeypatch.setattr(
+        environment, "_MISSING", f"import sys; sys.path.insert(0, {str(code)!r})\n{environment._MISSING}"
+    )
+    assert missing_packages(tmp_path) == ["!damaged", "absent"]
+
+
+def test_an_environment_whose_packages_are_damaged_is_made_anew(clone, steps, monkeypatch):
+    ensure_environment(clone)
+    steps.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(environment, "missing_packages", lambda venv: ["!other"])
+        ensure_environment(clone)
+    assert steps == FRESH
+
+
+def test_a_clone_in_a_folder_with_an_umlaut_is_found_in_every_encoding(tmp_path, monkeypatch):
+    root = tmp_path / "Jörg 日本"
+    root.mkdir()
+    (root / "of_the_clone.py").touch()
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    done = subprocess.CompletedProcess([], 0, str(packages).encode())
+    with monkeypatch.context() as patched:
+        patched.setattr(environment.subprocess, "run", lambda *_, **__: done)
+        environment._link(root, tmp_path)
+    (file,) = packages.glob("*.pth")
+    assert file.read_bytes().isascii()
+    code = f"import site; site.addsitedir({str(packages)!r}); import of_the_clone"
+    for way in (["-X", "utf8=0"], ["-X", "utf8=1"]):
+        assert subprocess.run([sys.executable, *way, "-c", code], env={**os.environ, "LC_ALL": "C"}).returncode == 0
 
 
 def test_an_empty_folder_called_venv_is_used(clone, steps):
@@ -156,22 +256,22 @@ def test_an_incomplete_clone_is_said(tmp_path):
         ensure_environment(tmp_path)
 
 
-@pytest.mark.parametrize("version", [(3, 10), (3, 11, 7), (3, 12, 0)])
+@pytest.mark.parametrize("version", [(3, 10), (3, 11, 7), (3, 12, 0), (3, 13, 1)])
 def test_the_supported_pythons_pass(version):
     check_python(version)
 
 
-@pytest.mark.parametrize("version", [(2, 7), (3, 9, 18), (3, 13, 0), (4, 0)])
+@pytest.mark.parametrize("version", [(2, 7), (3, 9, 18), (3, 14, 0), (4, 0)])
 def test_other_pythons_are_refused_by_name(version, monkeypatch):
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
-    with pytest.raises(SetupError, match=rf"Python {version[0]}\.{version[1]}, and Python 3\.10 to 3\.12 is needed"):
+    with pytest.raises(SetupError, match=rf"Python {version[0]}\.{version[1]}, and Python 3\.10 to 3\.13 is needed"):
         check_python(version)
 
 
 def test_a_supported_python_on_the_path_is_suggested(monkeypatch):
     monkeypatch.setattr(environment.shutil, "which", lambda name: name if name == "python3.11" else None)
     with pytest.raises(SetupError, match=r"There is a python3\.11 here"):
-        check_python((3, 13))
+        check_python((3, 14))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +285,11 @@ def test_a_supported_python_on_the_path_is_suggested(monkeypatch):
         ),
         ("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "could not be verified"),
         ("ERROR: No matching distribution found for torch==2.13.0\n", "There is no torch==2.13.0 for this Python"),
+        (
+            "WARNING: The repository located at mirror.example is not a trusted or secure host and is being ignored.\n"
+            "ERROR: No matching distribution found for torch==2.13.0\n",
+            "its address is not https",
+        ),
         ("PermissionError: [Errno 13] Permission denied: '/x'", "could not be written"),
     ],
 )
@@ -224,7 +329,7 @@ def test_each_requirement_has_one_version_for_each_python():
     requirements = [
         Requirement(line) for line in (ROOT / REQUIREMENTS).read_text().splitlines() if line and line[0] != "#"
     ]
-    for version in ("3.10", "3.11", "3.12"):
+    for version in ("3.10", "3.11", "3.12", "3.13"):
         names = [r.name for r in requirements if r.marker is None or r.marker.evaluate({"python_version": version})]
         assert sorted(names) == sorted(set(requirement_names((ROOT / REQUIREMENTS).read_text())))
 

@@ -12,11 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-OLDEST, NEWEST = (3, 10), (3, 12)
+OLDEST, NEWEST = (3, 10), (3, 13)
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = "requirements-dev.txt"
 STAMP = "quickstart-stamp"
-INSTALLING = "installing"
+INSTALLING, INCOMPLETE = "installing", "incomplete"
+DAMAGED = "!"
 NEEDED_BYTES = 3 * 2**30
 
 # What pip prints, and what it means; the first that matches is shown.
@@ -37,8 +38,13 @@ _EXPLANATIONS = (
         "and run this again; what was downloaded is kept.",
     ),
     (
+        r"is not a trusted or secure host",
+        "pip does not trust the package index, as its address is not https. Change the address in pip's settings, or "
+        "name the host there as trusted (PIP_TRUSTED_HOST).",
+    ),
+    (
         r"No matching distribution found for ([^\s]+)",
-        "There is no {0} for this Python on this machine. 64-bit Python 3.10, 3.11 or 3.12 is needed.",
+        "There is no {0} for this Python on this machine. 64-bit Python 3.10, 3.11, 3.12 or 3.13 is needed.",
     ),
     (r"Permission denied|Errno 13|WinError 5\b", "A file could not be written: check who owns this folder and .venv."),
     (r"WinError 206|Errno 36|path too long", "A path became too long for Windows: move the clone to a shorter path."),
@@ -94,22 +100,23 @@ def explain(output: str) -> str:
 
 
 def state_of(venv: Path, wanted: str) -> str:
-    """How far the environment is: ``missing``, ``foreign`` (not ours to touch), ``broken``, ``stale`` or ``ready``.
+    """How far the environment is: ``missing``, ``foreign``, ``broken``, ``stale`` or ``ready``.
 
-    ``stale`` can be completed by pip; ``broken``, an interrupted or damaged one, is made anew.
+    ``foreign`` is whatever does not carry our own stamp: it is never touched. ``stale`` can be completed by pip;
+    ``broken``, an interrupted or damaged one, is made anew.
     """
-    if not venv.exists():
+    if not os.path.lexists(str(venv)) or (venv.is_dir() and not any(venv.iterdir())):
         return "missing"
-    if not venv.is_dir():
-        return "foreign"
-    known = {"pyvenv.cfg", "bin", "Scripts", "lib", "Lib", "include", "Include", "lib64", STAMP}
-    if any(True for _ in venv.iterdir()) and not any((venv / name).exists() for name in known):
-        return "foreign"
     stamp = venv / STAMP
-    said = stamp.read_text(encoding="utf-8", errors="replace").strip() if stamp.is_file() else ""
-    if said == INSTALLING or not _answers(venv):
+    if venv.is_symlink() or not stamp.is_file():
+        return "foreign"
+    found = stamp.read_text(encoding="utf-8", errors="replace").strip()
+    if found == INSTALLING or not _answers(venv):
         return "broken"
-    return "ready" if said == wanted and not missing_packages(venv) else "stale"
+    lacking = missing_packages(venv)
+    if any(name.startswith(DAMAGED) for name in lacking):
+        return "broken"  # pip would take them for installed
+    return "ready" if found == wanted and not lacking else "stale"
 
 
 def _answers(venv: Path) -> bool:
@@ -126,16 +133,24 @@ def _answers(venv: Path) -> bool:
     return OLDEST <= (int(words[0]), int(words[1])) <= NEWEST
 
 
+# Prints the names of packages that are not there, marked where their metadata are there and their files are not.
+_MISSING = """
+import importlib.metadata as m, sys
+for name in sys.argv[1:]:
+    try:
+        files = m.distribution(name).files or ()
+    except m.PackageNotFoundError:
+        print(name)
+        continue
+    if not all(f.locate().exists() for f in files if len(f.parts) == 2 and f.name == "__init__.py"):
+        print("!" + name)
+"""
+
+
 def missing_packages(venv: Path) -> "list[str]":
-    """The packages of the requirements file that the environment lacks."""
+    """The packages of the requirements file that the environment lacks; those whose files are gone are marked."""
     names = requirement_names((ROOT / REQUIREMENTS).read_text(encoding="utf-8"))
-    code = (
-        "import sys, importlib.metadata as m\n"
-        "for name in sys.argv[1:]:\n"
-        "    try: m.version(name)\n"
-        "    except m.PackageNotFoundError: print(name)\n"
-    )
-    done = subprocess.run([str(venv_python(venv)), "-I", "-c", code, *names], stdout=subprocess.PIPE)
+    done = subprocess.run([str(venv_python(venv)), "-I", "-c", _MISSING, *names], stdout=subprocess.PIPE)
     return done.stdout.decode().split() if done.returncode == 0 else names
 
 
@@ -147,7 +162,10 @@ def ensure_environment(root: Path) -> Path:
     wanted = wanted_stamp(root)
     state = state_of(venv, wanted)
     if state == "foreign":
-        raise SetupError(f"{venv} is there, but is not a virtual environment. Move it away and run this again.")
+        raise SetupError(
+            f"{venv} was not made by this command, so it is left alone. Move or rename it and run this again, or use "
+            f"an environment of your own: pip install -r {REQUIREMENTS}, then python -m tome_ext or python -m pytest."
+        )
     if state == "ready":
         say("The environment in .venv is ready.")
         return venv_python(venv)
@@ -171,6 +189,9 @@ def _check_space(root: Path) -> None:
 
 def _remove(venv: Path) -> None:
     try:
+        # The stamp goes last: what is left after an interrupt is still known as ours.
+        for path in (path for path in venv.iterdir() if path.name != STAMP):
+            shutil.rmtree(str(path)) if path.is_dir() and not path.is_symlink() else path.unlink()
         shutil.rmtree(str(venv))
     except OSError as error:
         raise SetupError(f"{venv} could not be removed: {error}. Remove it and run this again.") from error
@@ -186,6 +207,9 @@ def _create(venv: Path) -> None:
             f"This Python lacks the module {error.name}. On Debian and Ubuntu: sudo apt install python{version}-venv"
         ) from error
     say("Making the environment in .venv with Python {}.{} ...".format(*sys.version_info[:2]))
+    # The stamp comes first: an interrupted environment is known as ours.
+    venv.mkdir(exist_ok=True)
+    (venv / STAMP).write_text(INSTALLING + "\n", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "venv", str(venv)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
@@ -205,7 +229,7 @@ def _install(root: Path, venv: Path) -> None:
         say("Installing the other packages ...")
         _pip(venv, ["-r", str(root / REQUIREMENTS)])
     except SetupError:
-        stamp.unlink()
+        stamp.write_text(INCOMPLETE + "\n", encoding="utf-8")
         raise
     _link(root, venv)
     _check_loading(root, venv)
@@ -228,7 +252,9 @@ def _link(root: Path, venv: Path) -> None:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([str(venv_python(venv)), "-I", "-c", code], stdout=subprocess.PIPE, check=True)
     folder = Path(done.stdout.decode().strip())
-    (folder / "sd-webui-tome.pth").write_text(str(root) + "\n", encoding="utf-8")
+    # In ASCII and escaped: before 3.13, Python on Windows reads these files in the system's own encoding.
+    line = f"import os, sys; sys.path.append(os.fsdecode({os.fsencode(str(root))!r}))\n"
+    (folder / "sd-webui-tome.pth").write_text(line, encoding="ascii")
 
 
 def _pip(venv: Path, arguments: "list[str]") -> None:

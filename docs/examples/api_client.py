@@ -72,7 +72,7 @@ def main() -> int:
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--groups", default="", help='by hand: "cat: wearing sunglasses; dog: hat"')
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings: iterations=2 ets=false"
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="other settings: iterations=2 ets=off"
     )
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--size", type=int, default=1024)

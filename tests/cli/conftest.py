@@ -22,6 +22,7 @@ def _report(prompt: str, maps: bool) -> SimpleNamespace:
         groups=Reading(prompt, "stub", (Group(noun, (Span(1, 3, prompt[1:3]),), prompt),), noun.text),
         warnings=[f"about {prompt}"],
         losses=[],
+        failure="",
         maps=[("first", ramp), ("second", ramp.flip(0))] if maps else [],
     )
 

@@ -21,7 +21,7 @@ def other_value(setting):
     if setting.kind == "choice":
         return next(c for c in setting.choices if c != setting.default)
     if setting.kind == "text":
-        return "middle"
+        return "middle: red" if setting.name == "groups" else "middle"
     return setting.maximum if setting.name != "window_start" else 0.1
 
 

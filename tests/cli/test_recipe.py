@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tome_ext import __version__
 from tome_ext.cli.console import CommandError
 from tome_ext.cli.recipe import CHUNK, METHODS, SCHEDULERS, Recipe, read_recipe, save_png
+from tome_ext.hosts.common.infotext import format_infotext, parse_infotext
 from tome_ext.settings import SettingError, preset
 
 recipes = st.builds(
@@ -48,22 +50,83 @@ def test_a_recipe_survives_json(recipe):
 
 @pytest.mark.parametrize("prompt", ["a cat", 'say "cat"\n and <b>dog</b>', "ein Hündchen 🐶", ""])
 def test_a_png_carries_its_recipe(tmp_path, prompt):
-    recipe = Recipe(prompt, seed=3, negative="blur", width=64, height=32, settings=preset("paper").replace(ets=False))
+    recipe = Recipe(prompt, seed=3, negative="blur", width=64, height=32, settings=preset("paper").replace(ets="off"))
     save_png(Image.new("RGB", (64, 32)), tmp_path / "a.png", recipe)
     assert read_recipe(tmp_path / "a.png") == recipe
     with Image.open(tmp_path / "a.png") as image:
         assert image.info[CHUNK].isascii()
-        assert image.info["parameters"] == recipe.parameters()
+        assert parse_infotext(image.info["parameters"]).prompt.split() == prompt.split()
 
 
-def test_the_parameters_can_be_read_by_people_and_webuis():
-    recipe = Recipe("a cat", seed=3, negative="blur", width=64, height=32, model="m", settings=preset("fast"))
-    recipe = recipe.replace(settings=recipe.settings.replace(groups="cat: hat, big", noun_weight=1.1))
-    assert recipe.parameters() == (
-        "a cat\nNegative prompt: blur\nSteps: 30, Sampler: model, CFG scale: 7.0, Seed: 3, Size: 64x32, Model: m, "
-        'ToMe: fast, ToMe groups: "cat: hat, big", ToMe noun weight: 1.1'
+def test_the_infotext_is_the_webuis(monkeypatch):
+    recipe = Recipe("a cat", seed=3, negative="blur", width=64, height=32, model="m, 1", settings=preset("fast"))
+    recipe = recipe.replace(settings=recipe.settings.replace(groups="cat: hat, big", noun_weight=1.1, parser="builtin"))
+    assert format_infotext(recipe.replace(scheduler="euler-a").infotext()) == (
+        'a cat\nNegative prompt: blur\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 64x32, Model: "m, 1", '
+        'ToMe: fast, ToMe changes: noun_weight=1.1, ToMe groups: "cat: hat, big", ToMe parser: builtin, '
+        f"ToMe version: {__version__}"
     )
-    assert recipe.replace(method="plain").parameters().endswith("ToMe: off")
+    assert "ToMe" not in format_infotext(recipe.replace(method="plain").infotext())
+    assert recipe.infotext("spacy", "no memory").entries["ToMe failure"] == "no memory"
+
+
+def test_a_picture_of_the_webui_can_be_repeated(tmp_path, capsys):
+    info = PngInfo()
+    info.add_text(
+        "parameters",
+        "a red cat\nNegative prompt: blur\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, "
+        'Seed: 7, Size: 512x768, Model: some, ToMe: paper, ToMe changes: "iterations=2, hires=off", '
+        'ToMe groups: "cat: red", '
+        "ToMe parser: builtin, Version: v1.10.1",
+    )
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", pnginfo=info)
+    settings = preset("paper").replace(iterations=2, groups="cat: red", parser="builtin")
+    assert read_recipe(tmp_path / "a.png") == Recipe(
+        "a red cat", 7, "blur", 20, 512, 768, 5.5, "dpmpp-2m", "some", settings=settings
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unknown_sampler_of_the_webui_is_named(tmp_path, capsys):
+    text = "a cat\nSteps: 20, Sampler: Restart, CFG scale: 5, Seed: 7, Size: 512x512"
+    recipe = Recipe.from_infotext(parse_infotext(text))
+    assert (recipe.scheduler, recipe.method) == ("model", "plain")
+    assert "the sampler 'Restart' is not known here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a cat", "a cat\nSteps: x, Seed: 1, CFG scale: 1", "a\nSteps: 1, Size: 8, Seed: 1"]
+)
+def test_an_incomplete_infotext_is_refused(tmp_path, text):
+    info = PngInfo()
+    info.add_text("parameters", text)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", pnginfo=info)
+    with pytest.raises(CommandError, match=r"a\.png is not valid: its infotext is incomplete"):
+        read_recipe(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative", "model", "groups", "clean_prompt"])
+def test_text_that_is_not_unicode_is_refused_by_name(field):
+    """What arrives when a command line is not UTF-8, or when metadata hold half a character."""
+    values = Recipe("a", 1).to_json()
+    where = values if field in values else values["settings"]
+    where[field] = "a red \udcff cat"
+    with pytest.raises(SettingError, match=f"{field}: character 7 is not valid Unicode"):
+        Recipe.from_json(values)
+
+
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_a_picture_that_cannot_be_written_whole_leaves_nothing(tmp_path, length):
+    resource = pytest.importorskip("resource")
+    image = Image.effect_noise((256, 256), 100)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (length, hard))
+    try:
+        with pytest.raises(OSError):
+            save_png(image, tmp_path / "a.png", Recipe("a", 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from PIL import Image
 
 from tome_ext.research.arms import FAST, PLAIN, Arm, told
 from tome_ext.research.benchmark import Job, Sampling, jobs, judge_scene, picture_path, read_results, run
+from tome_ext.research.files import lock
 from tome_ext.research.makers import request_of
 from tome_ext.research.report import grid, plot, table, tally, write_report
 from tome_ext.research.world.drawing import render
@@ -113,6 +117,64 @@ def test_a_shard_knows_what_others_made_while_it_was_at_work(tmp_path):
         return Painter()(arm, prompt, seeds, sampling)
 
     assert len(go(tmp_path, outer, shard=(0, 2))) == len(TODO) > len(inner.made) > 0
+
+
+def test_a_second_process_on_the_same_work_says_so_and_makes_nothing(tmp_path):
+    second = Painter()
+
+    def outer(arm, prompt, seeds, sampling):
+        with pytest.raises(ValueError, match="another process is at work in"):
+            go(tmp_path, second)
+        return Painter()(arm, prompt, seeds, sampling)
+
+    assert len(go(tmp_path, outer)) == len(TODO)
+    assert second.made == []
+    assert len(go(tmp_path, Painter(kill_after=0))) == len(TODO)  # the lock went with the first
+
+
+def test_a_lock_goes_with_its_process_however_that_ends(tmp_path):
+    code = f"""
+from pathlib import Path
+from tome_ext.research.files import lock
+with lock(Path({str(tmp_path / "own")!r})):
+    print("held", flush=True)
+    input()
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline().strip() == b"held"
+    with pytest.raises(ValueError, match="another process"), lock(tmp_path / "own"):
+        pass
+    process.kill()
+    process.communicate()
+    with lock(tmp_path / "own"):
+        pass
+
+
+def test_a_damaged_picture_is_named(tmp_path):
+    go(tmp_path, Painter())
+    path = picture_path(tmp_path, TODO[0].key(SAMPLING))
+    path.write_bytes(path.read_bytes()[:1000])
+    (tmp_path / "results-0-of-1.jsonl").unlink()
+    with pytest.raises(ValueError, match=rf"the picture {re.escape(str(path))} is damaged .*: delete it"):
+        go(tmp_path, Painter())
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        grid(tmp_path, TODO, SAMPLING, most=99)
+    path.unlink()
+    painter = Painter()
+    assert len(go(tmp_path, painter)) == len(TODO)
+    assert len(painter.made) == 1
+
+
+@pytest.mark.parametrize("note", ["", "[]", '["model"]', "null", "{", "[" * 100_000, '"x"'])
+def test_a_damaged_note_is_named(tmp_path, note):
+    (tmp_path / "made_by.json").write_text(note)
+    with pytest.raises(ValueError, match=r"made_by\.json is damaged .*: delete it"):
+        go(tmp_path, Painter())
+
+
+def test_a_picture_that_could_not_be_judged_is_judged_in_the_next_run(tmp_path):
+    assert go(tmp_path, Painter(), lambda prompt, image: None) == {}
+    assert len(go(tmp_path, Painter(kill_after=0))) == len(TODO)
 
 
 def test_two_models_are_never_mixed(tmp_path):

@@ -10,7 +10,9 @@ from PIL import Image
 from tome_ext.cli import main
 from tome_ext.research import commands
 from tome_ext.research.commands import shard_of
+from tome_ext.research.files import lock
 from tome_ext.research.judging import blip
+from tome_ext.research.judging.object_binding import text_of
 
 PICTURE = Image.new("RGB", (8, 8), "red")
 
@@ -96,3 +98,63 @@ def test_images_without_a_score_are_counted_and_do_not_end_the_run(painter, tmp_
         assert data["title"] == "Object binding, 0 to 100 (images without a score: 25)"
         assert [(row["arm"], row["images"], row["mean"]) for row in data["rows"]] == [("plain", 25, 75.0)]
     assert len(asked) == 50
+
+
+def object_binding(tmp_path, *more):
+    words = ["--out", str(tmp_path), "--device", "cpu", "--arms", "plain", *more]
+    return main(["evidence", "object-binding", *words])
+
+
+def test_answers_without_text_do_not_end_the_run_and_are_asked_for_again(painter, tmp_path, monkeypatch, capsys):
+    said = [None, "Score: 75"]
+
+    def ask(self, question, picture):
+        return text_of({"choices": [{"message": {"content": said[0]}}]})
+
+    monkeypatch.setattr("tome_ext.research.judging.object_binding.Judge._ask", ask)
+    assert object_binding(tmp_path, "--judge-url", "http://127.0.0.1:9/v1") == 0
+    assert "without an answer: 50" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "the judge's answer has no text: None; a later run asks again" in capsys.readouterr().out
+    said.pop(0)
+    assert object_binding(tmp_path, "--judge-url", "http://127.0.0.1:9/v1") == 0
+    data = json.loads((tmp_path / "report.json").read_text())
+    assert (data["title"], data["rows"][0]["images"]) == ("Object binding, 0 to 100 (images without a score: 0)", 50)
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", "not\na key", "schlüssel"])
+def test_a_key_variable_that_holds_no_key_is_an_error_that_does_not_show_it(tmp_path, monkeypatch, capsys, value):
+    monkeypatch.delenv("OUR_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OUR_KEY", value)
+    assert object_binding(tmp_path, "--judge-url", "http://127.0.0.1:9/v1", "--judge-key", "OUR_KEY") == 2
+    error = capsys.readouterr().err
+    assert "--judge-key: the environment variable OUR_KEY" in error
+    assert not [word for word in ("not\\na", "schl") if word in error]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:s3cret@127.0.0.1:9/v1?key=s3cret", "user:s3cret@host/v1", "http://u:s3cret@h:x/"]
+)
+def test_an_address_is_noted_and_shown_without_its_password(painter, tmp_path, capsys, url):
+    assert object_binding(tmp_path, "--judge-url", url) == 2
+    shown = capsys.readouterr()
+    noted = "".join(path.read_text() for path in tmp_path.rglob("*.json*"))
+    assert "s3cret" not in shown.err + shown.out + noted
+
+
+def test_a_webui_is_noted_and_shown_without_its_password(tmp_path, capsys):
+    words = ["--out", str(tmp_path / "run"), "--webui", "http://user:s3cret@127.0.0.1:9", "--size", "64"]
+    assert main(["evidence", "benchmark", *words]) == 2
+    error = capsys.readouterr().err
+    assert "http://127.0.0.1:9/sdapi/v1/options does not answer" in error
+    assert "s3cret" not in error
+
+
+def test_the_model_is_not_opened_where_another_process_has_the_folder(tmp_path, monkeypatch, capsys):
+    def opened(*_):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("tome_ext.cli.evidence.open_pipeline", opened)
+    with lock(tmp_path / ".lock-0-of-1"):
+        assert main(["evidence", "objects", "--out", str(tmp_path), "--device", "cpu", "--prompts", "1"]) == 2
+    assert "another process is at work" in capsys.readouterr().err

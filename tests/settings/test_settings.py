@@ -17,6 +17,7 @@ from tome_ext.settings import (
     declarations,
     preset,
     settings_from_json,
+    short,
 )
 
 ALL = list(declarations())
@@ -65,6 +66,36 @@ def test_a_preset_by_name_is_its_own_nearest(name):
     assert changes_from_preset(preset(name)) == {"preset": name}
 
 
+@pytest.mark.parametrize("changes", [{"iterations": 2}, {"iterations": 20}, {"window_stop": 0.5, "iterations": 3}])
+def test_of_equally_near_presets_the_default_is_named(changes):
+    assert changes_from_preset(Settings(**changes)) == {"preset": "balanced", **changes}
+
+
+@pytest.mark.parametrize("setting", ALL, ids=lambda s: s.name)
+def test_an_error_never_repeats_a_value_of_megabytes(setting):
+    for value in ("x" * 3_000_000, ["x"] * 1_000_000, 10**5000):
+        with pytest.raises(SettingError) as caught:
+            Settings(**{setting.name: value})
+        assert len(str(caught.value)) < 400
+        assert str(caught.value).startswith(setting.name)
+    with pytest.raises(SettingError) as caught:
+        Settings().replace(**{"x" * 3_000_000: 1})
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_short_value_is_shown_whole_and_of_a_long_one_the_beginning_with_its_length():
+    assert [short(value) for value in ("cat", 1.5, ["a", None])] == ["'cat'", "1.5", "['a', None]"]
+    assert short("x" * 101) == f"'{'x' * 100}'… (101 characters)"
+    assert short(list(range(1000)))[:20] == "[0, 1, 2, 3, 4, 5, 6"
+    assert short(10**5000) == "(int, too large to show)"
+
+
+def test_a_text_has_a_longest_length():
+    assert Settings(groups="x" * 20_000).groups
+    with pytest.raises(SettingError, match=r"groups = 'xx.*… \(20001 characters\): must be at most 20000"):
+        Settings(groups="x" * 20_001)
+
+
 @pytest.mark.parametrize("setting", NUMBERS, ids=lambda s: s.name)
 @pytest.mark.parametrize("outside", ["below", "above", "nan", "infinite", "huge", "text", "bool"])
 def test_a_number_out_of_range_is_refused_naming_setting_value_and_range(setting, outside):
@@ -80,7 +111,7 @@ def test_a_number_out_of_range_is_refused_naming_setting_value_and_range(setting
     with pytest.raises(SettingError) as caught:
         Settings(**{setting.name: value})
     message = str(caught.value)
-    assert message.startswith(f"{setting.name} = {value!r}")
+    assert message.startswith(f"{setting.name} = {short(value)}")
     assert f"from {setting.minimum:g} to {setting.maximum:g}" in message
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from tome_ext.settings import short
+
+__all__ = ["CommandError", "printable", "say", "short", "tolerate_encodings", "warn"]
+
 
 class CommandError(Exception):
     """Something the user can put right; its message is printed as one line and the exit status is 2."""

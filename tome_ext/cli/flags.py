@@ -7,8 +7,19 @@ import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tome_ext.cli.console import CommandError
-from tome_ext.settings import DEFAULT_PRESET, PRESETS, Setting, Settings, Value, declaration, declarations, preset
+from tome_ext.cli.console import CommandError, short
+from tome_ext.prompts.manual.grammar import GroupSyntaxError, parse_groups
+from tome_ext.settings import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Setting,
+    Settings,
+    Value,
+    cut,
+    declaration,
+    declarations,
+    preset,
+)
 
 _DEST = "setting_"
 
@@ -78,7 +89,7 @@ def _add_flag(group: argparse._ArgumentGroup, setting: Setting) -> None:
 def settings_from(arguments: argparse.Namespace, base: Settings | None = None) -> Settings:
     """The settings that the flags ask for: ``base`` (or the default preset), then ``--preset``, then single flags.
 
-    Raises :class:`~tome_ext.settings.SettingError`.
+    Raises :class:`~tome_ext.settings.SettingError`, and CommandError for groups that break the grammar.
     """
     chosen = base or preset(DEFAULT_PRESET)
     if arguments.preset is not None:
@@ -88,4 +99,10 @@ def settings_from(arguments: argparse.Namespace, base: Settings | None = None) -
         if name.startswith(_DEST) and given is not None:
             setting = declaration(name.removeprefix(_DEST))
             values[setting.name] = given if isinstance(given, bool) else setting.parse(given)
-    return chosen.replace(**values)
+    settings = chosen.replace(**values)
+    try:
+        parse_groups(settings.groups)
+    except GroupSyntaxError as error:
+        where = f"{cut(error.problem)} (character {error.position + 1})"
+        raise CommandError(f"groups = {short(settings.groups)}: {where}") from error
+    return settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import secrets
+import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from tome_ext.settings import changes_from_preset
 if TYPE_CHECKING:
     from PIL import Image
 
+_PROBE = 1 << 16  # bytes: less free space holds no picture
 _DESCRIPTION = """\
 Make pictures with ToMe: words that belong together become one token, so that attributes stay with their object.
 
@@ -160,10 +162,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def _run(arguments: argparse.Namespace) -> int:
     prompts, recipe = plan(arguments)
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"the folder {arguments.out} cannot be made: {error}") from error
+    _prepare(arguments.out)
     device = choose_device(arguments.device)
     pipe = open_pipeline(recipe.model, device, choose_dtype(arguments.dtype, device))
     set_scheduler(pipe, recipe.scheduler)
@@ -181,6 +180,19 @@ def _run(arguments: argparse.Namespace) -> int:
     for start in range(0, len(pairs), recipe.count):
         _write_comparison(pairs[start : start + recipe.count], arguments.out, recipe)
     return 0
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder for the pictures and write a little to it; CommandError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"the folder {folder} cannot be made: {error}") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))
+    except OSError as error:
+        raise CommandError(f"nothing can be written to the folder {folder}: {error}") from error
 
 
 def _sample(pipe: Any, jobs: Sequence[Job], recipe: Recipe, label: str) -> tuple[list[Made], list[Made]]:
@@ -205,7 +217,7 @@ def _with_size(recipe: Recipe, image: Image.Image) -> Recipe:
 def _write(made: Made, folder: Path, recipe: Recipe) -> None:
     """Write one picture, and its attention maps; say where they are and what was bound to what."""
     recipe = _with_size(recipe, made.image).replace(prompt=made.job.prompt, seed=made.job.seed)
-    _save(made.image, folder, recipe, "-plain" if recipe.method == "plain" else "")
+    _save(made.image, folder, recipe, "-plain" if recipe.method == "plain" else "", made.report)
     if made.report is not None:
         _tell(made.report)
         _write_maps(folder, recipe, made)
@@ -243,10 +255,11 @@ def _tell(report: Any) -> None:
         warn(warning)
 
 
-def _save(image: Image.Image, folder: Path, recipe: Recipe, suffix: str) -> None:
+def _save(image: Image.Image, folder: Path, recipe: Recipe, suffix: str, report: Any = None) -> None:
     path = unused(folder, f"{slug(recipe.prompt)}-{recipe.seed}{suffix}")
+    parser, failure = ("", "") if report is None else (report.groups.parser, report.failure)
     try:
-        save_png(image, path, recipe)
+        save_png(image, path, recipe, parser, failure)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error}") from error
     say(f"{path}")

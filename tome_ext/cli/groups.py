@@ -65,6 +65,8 @@ def _lines(stream: TextIO) -> Iterator[str]:
             text = json.loads(line)
         except json.JSONDecodeError as error:
             raise _InputError(f"standard input, line {number}, column {error.colno}: {error.msg}") from None
+        except RecursionError:
+            raise _InputError(f"standard input, line {number}: expected a JSON string") from None
         if not isinstance(text, str):
             raise _InputError(f"standard input, line {number}: expected a JSON string")
         yield text

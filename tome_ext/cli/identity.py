@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import urllib.request
 from importlib import resources
 from pathlib import Path
 
 from tome_ext.cli.models import EMBEDDED, model_name
+from tome_ext.hosts.common.http import public, request_json
 
 _CHUNK = 1 << 20
 
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 def made_by(arguments: argparse.Namespace) -> dict[str, str]:
     """The model, its weights, the precision and the judge that the flags of a run name."""
     if arguments.webui:
-        found = {"model": f"{arguments.webui}, {_loaded(arguments.webui)}"}
+        found = {"model": f"{public(arguments.webui)}, {_loaded(arguments.webui)}"}
     else:
         found = {"model": model_name(arguments.model), "weights": weights(arguments.model), "dtype": arguments.dtype}
     return {**found, "judge": _judge(arguments)}
@@ -44,14 +44,16 @@ def _digest(path: Path) -> str:
 
 
 def _loaded(url: str) -> str:
-    """The checkpoint that a WebUI has loaded."""
-    with urllib.request.urlopen(f"{url.rstrip('/')}/sdapi/v1/options", timeout=60) as reply:
-        return str(json.loads(reply.read()).get("sd_model_checkpoint"))
+    """The checkpoint that a WebUI has loaded. OSError where it does not answer."""
+    options = request_json(f"{url.rstrip('/')}/sdapi/v1/options", seconds=60)
+    if not isinstance(options, dict):
+        raise ValueError(f"{public(url)} does not answer as a WebUI does")
+    return str(options.get("sd_model_checkpoint"))
 
 
 def _judge(arguments: argparse.Namespace) -> str:
     if getattr(arguments, "blip", None):
         return f"BLIP, {model_name(arguments.blip)} {weights(arguments.blip)}".strip()
     if getattr(arguments, "judge_url", None):
-        return f"{arguments.judge_model} at {arguments.judge_url}"
+        return f"{arguments.judge_model} at {public(arguments.judge_url)}"
     return "shapes"

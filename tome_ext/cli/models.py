@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tome_ext.cli.console import CommandError, say
+from tome_ext.cli.console import CommandError, say, short
 from tome_ext.cli.recipe import SCHEDULERS
+from tome_ext.settings import cut
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 EMBEDDED = ("shapes", "random-sdxl", "random-sd15")
 DEFAULT_MODEL = "shapes"
 DTYPES = ("auto", "float32", "float16", "bfloat16")
+# What the parts of a pipeline may come from; "stable_diffusion" is diffusers' old name for its safety checker.
+_LIBRARIES = (None, "diffusers", "transformers", "stable_diffusion")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -75,8 +79,6 @@ def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     Returns a StableDiffusionXLPipeline or StableDiffusionPipeline on ``device``. Raises CommandError.
     """
     quiet_libraries()
-    from safetensors import SafetensorError
-
     if model in EMBEDDED:
         return _embedded(model).to(device=device, dtype=dtype)
     path = Path(model).expanduser()
@@ -85,10 +87,14 @@ def open_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     try:
         if path.is_file() and _is_shapes(path):
             return _shapes(path).to(device=device, dtype=dtype)
+        if path.is_dir():
+            _check_folder(path)
         pipe = _checkpoint(path, dtype) if path.is_file() else _folder_or_hub(model, path, dtype)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+    except CommandError:
+        raise
+    except Exception as error:  # a broken file makes the libraries raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CommandError(f"model {model!r} cannot be opened: {reason}") from error
+        raise CommandError(f"model {model!r} cannot be opened: {cut(reason)}") from error
     if not type(pipe).__name__.startswith(("StableDiffusionXLPipeline", "StableDiffusionPipeline")):
         raise CommandError(f"model {model!r} is a {type(pipe).__name__}; Stable Diffusion 1.5, 2 and XL are known")
     return pipe.to(device)
@@ -113,6 +119,20 @@ def _shapes(path: Path) -> Any:
     from tome_ext.embedded.shapes_file import read_model
 
     return read_model(path)
+
+
+def _check_folder(path: Path) -> None:
+    """CommandError for a folder whose parts are not all classes of diffusers and transformers: those could run code."""
+    index = json.loads((path / "model_index.json").read_text(encoding="utf-8"))
+    if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str):
+        raise CommandError(f"model {str(path)!r}: its model_index.json does not name a pipeline")
+    for name, part in index.items():
+        library = part[0] if isinstance(part, list) and len(part) == 2 else None
+        if not name.startswith("_") and isinstance(part, list) and library not in _LIBRARIES:
+            raise CommandError(
+                f"model {str(path)!r}: its part {short(name)} is {short(part)}; only classes of diffusers and "
+                "transformers are loaded, others can run code"
+            )
 
 
 def _folder_or_hub(model: str, path: Path, dtype: torch.dtype) -> Any:

@@ -15,6 +15,7 @@ from tome_ext.cost.models import Architecture
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
 from tome_ext.settings import Settings
+from tome_ext.tokens.vocabulary import CHUNK
 
 GIB = 2**30
 
@@ -101,14 +102,14 @@ def count(model: Architecture, settings: Settings, run: Run) -> Cost:
 
 def extra_texts(settings: Settings, objects: int, images: int) -> int:
     """How many texts are encoded beside the prompts: clean prompts, and phrases where something is refined."""
-    return (images if settings.ets else 0) + (objects if settings.refines and settings.binding_weight else 0)
+    return (images if settings.ets != "off" else 0) + (objects if settings.refines and settings.binding_weight else 0)
 
 
 def _sampling_pass(model: Architecture, run: Run) -> int:
     meter = Meter([model.unet])
     latents = _latents(run).expand(2, -1, -1, -1)
     with meter, torch.no_grad():
-        model.predict(latents, torch.zeros(2, 77, model.width, device="meta"))
+        model.predict(latents, torch.zeros(2, CHUNK, model.width, device="meta"))
     return meter.flops * run.batch
 
 
@@ -119,7 +120,7 @@ def _step(model: Architecture, run: Run, index: int, rows: Counter[str] | None =
             rows[purpose] += len(latents)
         return model.predict(latents, context)
 
-    null = torch.zeros(run.batch, 77, model.width, device="meta")
+    null = torch.zeros(run.batch, CHUNK, model.width, device="meta")
     return Step(model.unet, _latents(run).expand(run.batch, -1, -1, -1), predict, index, run.steps, 10.0, null, 7.0)
 
 
@@ -127,8 +128,8 @@ def _tokens(model: Architecture, run: Run) -> Tokens:
     """A batch whose objects stand at the positions 2, 4, 6 … of a long prompt."""
     image = tuple(number for number in range(run.batch) for _ in range(run.objects))
     position = tuple(2 + 2 * number for _ in range(run.batch) for number in range(run.objects))
-    context = torch.zeros(run.batch, 77, model.width, device="meta")
-    phrase = torch.zeros(len(image), 77, model.width, device="meta")
+    context = torch.zeros(run.batch, CHUNK, model.width, device="meta")
+    phrase = torch.zeros(len(image), CHUNK, model.width, device="meta")
     return Tokens(context, image, position, phrase, (tuple(range(1, 3 + 2 * run.objects)),) * run.batch)
 
 

@@ -25,17 +25,21 @@ def estimate(
     batch: int = 1,
     width: int | None = None,
     height: int | None = None,
+    guided: bool = True,
 ) -> float:
     """FLOPs of a run in those of plain sampling, 1.0 = nothing added; as counted by ``cost``, to 1 %.
 
     ``model``: "sdxl" or "sd15". ``objects``: of each of the ``batch`` images. Sizes in pixels, by default the
-    model's own. Early stop is not foreseen; memory is taken to be sufficient unless ``checkpointing`` is "on".
+    model's own. ``guided``: with a negative prompt; without one (CFG 1) plain sampling costs half. Early stop is not
+    foreseen; memory is taken to be sufficient unless ``checkpointing`` is "on".
     """
     table = counts()[model]
     size = [(side or SIZES[model]) // 8 for side in (height, width)]
-    plain = 2 * steps * batch * at(table["full"]["forward"], size[0] * size[1])
+    plain = (2 if guided else 1) * steps * batch * at(table["full"]["forward"], size[0] * size[1])
     count = refined_calls(steps, settings)
-    texts = (batch if settings.ets else 0) + (objects * batch if settings.refines and settings.binding_weight else 0)
+    texts = (batch if settings.ets != "off" else 0) + (
+        objects * batch if settings.refines and settings.binding_weight else 0
+    )
     extra = count * _refined_step(settings, table, size, objects * batch, batch) if count else 0.0
     ratio: float = 1 + (extra + texts * table["encoding"]) / plain
     return ratio

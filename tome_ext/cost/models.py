@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tome_ext.tokens.vocabulary import CHUNK
+
 
 @dataclass(frozen=True)
 class Architecture:
     """A UNet [in fp16, on meta], the length of its pooled vector (0: none), its own picture size in pixels, and
-    the FLOPs of encoding one prompt of 77 tokens."""
+    the FLOPs of encoding one prompt of CHUNK tokens."""
 
     name: str
     unet: Any
@@ -51,6 +53,6 @@ def architecture(name: str) -> Architecture:
     return Architecture(name, unet, 768, 0, 512, clip_l)
 
 
-def _encoding(width: int, layers: int, tokens: int = 77) -> int:
+def _encoding(width: int, layers: int, tokens: int = CHUNK) -> int:
     """FLOPs of a CLIP text encoder: 12 · width² weights per layer, and the attention between the tokens."""
     return layers * (2 * tokens * 12 * width**2 + 4 * tokens**2 * width)

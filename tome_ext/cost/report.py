@@ -116,7 +116,7 @@ def plot(path: Path) -> None:
 
 
 def _grown(chosen: str, name: str, value: int) -> float:
-    changed: dict[str, int] = {"width": value, "height": value} if name == "size" else {name: value}
+    changed: dict[str, Any] = {"width": value, "height": value} if name == "size" else {name: value}
     return estimate(preset(chosen), "sdxl", **changed)
 
 

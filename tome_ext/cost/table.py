@@ -14,6 +14,7 @@ from tome_ext.cost.models import Architecture
 from tome_ext.method.attention import AttentionRecorder
 from tome_ext.method.backward.checkpointing import checkpointed
 from tome_ext.method.layers import cross_attention_layers, select_layers
+from tome_ext.tokens.vocabulary import CHUNK
 
 # Sides of the square latents that determine c + a·n + b·n².
 _SIDES = (32, 64, 128)
@@ -38,7 +39,7 @@ def table(model: Architecture) -> dict[str, Any]:
     return found
 
 
-def _coefficients(model: Architecture, layers: str | None = None, tokens: int = 77) -> dict[str, list[float]]:
+def _coefficients(model: Architecture, layers: str | None = None, tokens: int = CHUNK) -> dict[str, list[float]]:
     passes = [_measure(model, side, layers, tokens) for side in _SIDES]
     pixels = np.array([side**2 for side in _SIDES], dtype=float)
     powers = np.stack([np.ones_like(pixels), pixels, pixels**2], axis=1)
@@ -80,7 +81,7 @@ def _shares(model: Architecture, side: int = 128) -> list[float]:
     ]
     latents = torch.zeros(1, 4, side, side, device="meta", dtype=torch.float16)
     with meter, torch.no_grad():
-        model.predict(latents, torch.zeros(1, 77, model.width, device="meta"))
+        model.predict(latents, torch.zeros(1, CHUNK, model.width, device="meta"))
     for handle in handles:
         handle.remove()
     return [round(flops / meter.flops, 4) for flops in reached]

@@ -23,6 +23,7 @@ from tome_ext.method.refine import refine
 from tome_ext.method.state import Step, Tokens
 from tome_ext.method.window import refined_calls
 from tome_ext.settings import Settings, preset
+from tome_ext.tokens.vocabulary import CHUNK
 
 ARMS = ("plain", "fast", "balanced", "paper", "reference", "as published")
 
@@ -134,7 +135,7 @@ def _merge(tokens: Tokens) -> Tensor:
 
 
 def as_published(step: Step, tokens: Tokens, settings: Settings) -> None:
-    """One refined step in the authors' order of passes (METHOD, "Costs of the authors' code"), with our functions.
+    """One refined step in the authors' order of passes (docs/METHOD.md, "Costs of the authors' code") by our functions.
 
     One object after the other, a backward pass each for the text and the latent, and no pass that ends early.
     """
@@ -194,7 +195,7 @@ def _job(unet: Any, side: int) -> tuple[Step, Tokens]:
         found: Tensor = unet(latents, 900.0, context.to(weight.dtype), added_cond_kwargs=rows).sample
         return found
 
-    step = Step(unet, random(1, 4, side, side).to(weight.dtype), predict, 0, 30, 10.0, random(1, 77, width), 7.0)
-    context, phrase = random(1, 77, width), random(2, 77, width)
+    step = Step(unet, random(1, 4, side, side).to(weight.dtype), predict, 0, 30, 10.0, random(1, CHUNK, width), 7.0)
+    context, phrase = random(1, CHUNK, width), random(2, CHUNK, width)
     tokens = Tokens(context, (0, 0), (2, 6), phrase, (tuple(range(1, 12)),))
     return step, tokens

@@ -23,6 +23,8 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from tome_ext.tokens.vocabulary import BOS, CHUNK, EOT
+
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 _MERGES = 49152 - 256 - 2
@@ -95,7 +97,7 @@ def clip_tokenizer(pad: str = _END) -> CLIPTokenizer:
         (folder / "vocab.json").write_text(json.dumps(names), encoding="utf-8")
         (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
         special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": pad}
-        config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True, **special}
+        config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": CHUNK, "do_lower_case": True, **special}
         (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
         tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(name, local_files_only=True)
     return tokenizer
@@ -121,11 +123,11 @@ def _text_config(width: int, activation: str) -> CLIPTextConfig:
         projection_dim=width,
         num_hidden_layers=3,
         num_attention_heads=4,
-        max_position_embeddings=77,
+        max_position_embeddings=CHUNK,
         hidden_act=activation,
-        bos_token_id=49406,
-        eos_token_id=49407,
-        pad_token_id=49407 if activation == "quick_gelu" else 0,
+        bos_token_id=BOS,
+        eos_token_id=EOT,
+        pad_token_id=EOT if activation == "quick_gelu" else 0,
     )
 
 

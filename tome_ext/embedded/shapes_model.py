@@ -18,6 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from tome_ext.embedded.random_model import clip_tokenizer
 from tome_ext.embedded.random_model import scheduler as scheduler
+from tome_ext.tokens.vocabulary import BOS, CHUNK, EOT
 
 SIZE = 192  # pixels, square
 UNET_GROUPS, VAE_GROUPS = 8, 4
@@ -29,7 +30,7 @@ TIME_WIDTH = 16  # of each of the six sizes
 
 def text_encoders() -> tuple[Any, Any]:
     """Both text encoders, with the libraries' random weights."""
-    first = CLIPTextModel(_text_config(TEXT_WIDTHS[0], "quick_gelu", 49407))
+    first = CLIPTextModel(_text_config(TEXT_WIDTHS[0], "quick_gelu", EOT))
     return first, CLIPTextModelWithProjection(_text_config(TEXT_WIDTHS[1], "gelu", 0))
 
 
@@ -98,9 +99,9 @@ def _text_config(width: int, activation: str, pad: int) -> CLIPTextConfig:
         projection_dim=width,
         num_hidden_layers=TEXT_LAYERS,
         num_attention_heads=TEXT_HEADS,
-        max_position_embeddings=77,
+        max_position_embeddings=CHUNK,
         hidden_act=activation,
-        bos_token_id=49406,
-        eos_token_id=49407,
+        bos_token_id=BOS,
+        eos_token_id=EOT,
         pad_token_id=pad,
     )

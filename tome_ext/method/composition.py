@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from tome_ext.method.merging import CHUNK, Composite, merge, merged_ends, substitute_end_tokens
+from tome_ext.method.merging import Composite, merge, merged_ends, substitute_end_tokens
 from tome_ext.method.state import Tokens
 from tome_ext.settings import Settings
-from tome_ext.tokens import Located, LocatedGroup
+from tome_ext.tokens import CHUNK, Located, LocatedGroup
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Encoded:
 
 
 def composites(encoded: Encoded, settings: Settings) -> list[Composite]:
-    """What the composite token of each group is made of, with the settings' weights."""
+    """What the composite token of each group is made of, with the settings' weights; none at the strength 0."""
+    if settings.strength == 0:
+        return []
     return [_composite(group, encoded.outside, settings) for group in encoded.located.groups]
 
 
@@ -51,7 +53,7 @@ def compose(images: Sequence[Encoded], settings: Settings) -> Tokens:
         image += [number] * len(positions)
         position += positions
         text.append(_text_positions(encoded, parts, settings))
-        phrases += encoded.phrases
+        phrases += encoded.phrases if parts else ()
     return Tokens(torch.stack(context), tuple(image), tuple(position), _stack(phrases, context[0]), tuple(text))
 
 
@@ -59,12 +61,22 @@ def substitute_ends(tokens: Tokens, images: Sequence[Encoded], settings: Setting
     """The tokens with every image's end tokens from its clean prompt; images without groups stay as they are."""
     context = []
     for row, encoded in zip(tokens.context, images, strict=True):
-        if encoded.clean is None or not encoded.located.groups:
+        parts = composites(encoded, settings)
+        if encoded.clean is None or not parts:
             context.append(row)
             continue
-        ends = merged_ends(encoded.located.ends, composites(encoded, settings), settings.members)
-        context.append(substitute_end_tokens(row, ends, encoded.clean, encoded.clean_ends, settings.members))
+        ends = merged_ends(encoded.located.ends, parts, settings.members)
+        clean = (encoded.clean, encoded.clean_ends, settings.members)
+        kept = {place: part.share for part in parts for place in part.members - part.removed}
+        closing = kept if settings.members == "close" else {}
+        context.append(substitute_end_tokens(row, ends, *clean, share=min(settings.strength, 1.0), kept=closing))
     return replace(tokens, context=torch.stack(context))
+
+
+def pooled(own: Tensor, clean: Tensor, settings: Settings) -> Tensor:
+    """SDXL's pooled vector with ``pooled`` = "clean", as far as the settings' strength goes."""
+    clean = clean.to(own)
+    return clean if settings.strength >= 1 else own + settings.strength * (clean - own)
 
 
 def word_embedding(conditioning: Tensor, end: int) -> Tensor:
@@ -73,15 +85,18 @@ def word_embedding(conditioning: Tensor, end: int) -> Tensor:
 
 
 def _composite(group: LocatedGroup, outside: Mapping[str, Tensor], settings: Settings) -> Composite:
+    """Up to a strength of 1 a share of the composite; above it, more of the attributes."""
+    strength = settings.strength * group.group.strength
+    more = max(strength, 1.0)
     terms = [(settings.noun_weight, _flat(place)) for place in group.noun]
-    terms += [(settings.related_weight, _flat(place)) for places in group.related for place in places]
+    terms += [(more * settings.related_weight, _flat(place)) for places in group.related for place in places]
     vectors = []
     for term, places in zip(group.group.extra, group.extra, strict=True):
-        weight = settings.related_weight if term.weight is None else term.weight
+        weight = more * (settings.related_weight if term.weight is None else term.weight)
         terms += [(weight, _flat(place)) for place in places]
         if term.span is None:
             vectors.append((weight, outside[term.text]))
-    return Composite(_flat(group.noun[0]), tuple(terms), tuple(vectors))
+    return Composite(_flat(group.noun[0]), tuple(terms), tuple(vectors), min(strength, 1.0))
 
 
 def _text_positions(encoded: Encoded, parts: Sequence[Composite], settings: Settings) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The three losses (METHOD, "The four parts", 3 and 4, and "Paper against the authors' code").
+"""The three losses (docs/METHOD.md, "The four parts", 3 and 4, and "Paper against the authors' code").
 
 Functions of tensors, differentiable, one value per object. ``maps`` are distributions over pixels.
 """

@@ -1,4 +1,4 @@
-"""Token merging and end token substitution (METHOD, "The four parts", 1 and 2).
+"""Token merging and end token substitution (docs/METHOD.md, "The four parts", 1 and 2).
 
 Everything here works on the conditioning of one image: a tensor [T, D] of T = 77 · chunks encoded tokens.
 Positions are flat: 77 · chunk + index in the chunk. Inputs are never modified. SDXL's two encoders need
@@ -8,13 +8,13 @@ differs, and padding is always copied, never made up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-CHUNK = 77
+from tome_ext.tokens.vocabulary import CHUNK
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,24 @@ class Composite:
     ``position``: where it stands, the noun's first token. ``terms``: (weight, position) of every token of
     the prompt that enters it, its own position included; all of them are members and leave their places.
     ``outside``: (weight, embedding [D]) of words that are not in the prompt. Weights may be negative.
+    ``share`` (0 … 1): how far its tokens are on the way from the prompt's own to this composite; below 1 the members
+    keep their places.
     """
 
     position: int
     terms: tuple[tuple[float, int], ...]
     outside: tuple[tuple[float, Tensor], ...] = ()
+    share: float = 1.0
 
     @property
     def members(self) -> frozenset[int]:
         """The positions that give up their place to the composite token."""
         return frozenset(position for _, position in self.terms) - {self.position}
+
+    @property
+    def removed(self) -> frozenset[int]:
+        """The positions that leave the sequence, or become zero."""
+        return self.members if self.share >= 1 else frozenset()
 
 
 def composite_embedding(conditioning: Tensor, composite: Composite) -> Tensor:
@@ -49,16 +57,23 @@ def merge(
     """Put the composite tokens into ``conditioning`` [T, D] and take their members out.
 
     ``members`` = "close": within each chunk the sequence closes up and its last padding vector fills the
-    end (paper). "zero": members become zero vectors where they stand (the authors' code). Returns the
-    merged conditioning [T, D] and the composites' positions in it.
+    end (paper). "zero": members become zero vectors where they stand (the authors' code). A composite with a
+    ``share`` below 1 is interpolated, and so are its members, towards the padding or zero vector that would take their
+    place: attention does not see where a token stands. Returns the merged conditioning [T, D] and the composites'
+    positions in it.
 
     Raises ValueError when a position lies outside the conditioning or belongs to two composites.
     """
     _check(composites, len(conditioning))
     merged = conditioning.clone()
     for composite in composites:
-        merged[composite.position] = composite_embedding(conditioning, composite)
-    removed = sorted(frozenset().union(*(composite.members for composite in composites)))
+        whole = composite_embedding(conditioning, composite)
+        merged[composite.position] = _between(conditioning[composite.position], whole, composite.share)
+        for member in sorted(composite.members - composite.removed):
+            last = conditioning[min((member // CHUNK + 1) * CHUNK, len(conditioning)) - 1]
+            instead = last if members == "close" else torch.zeros_like(last)
+            merged[member] = _between(conditioning[member], instead, composite.share)
+    removed = sorted(_removed(composites))
     if members == "zero":
         merged[removed] = 0
         return merged, tuple(composite.position for composite in composites)
@@ -81,12 +96,18 @@ def merged_ends(ends: Sequence[int], composites: Sequence[Composite], members: s
     """Where each chunk's EOT stands after :func:`merge`; ``ends`` are indices within the chunks, before it."""
     if members == "zero":
         return tuple(ends)
-    removed = frozenset().union(*(composite.members for composite in composites))
+    removed = _removed(composites)
     return tuple(end - sum(position // CHUNK == chunk for position in removed) for chunk, end in enumerate(ends))
 
 
 def substitute_end_tokens(
-    conditioning: Tensor, ends: Sequence[int], clean: Tensor, clean_ends: Sequence[int], members: str = "close"
+    conditioning: Tensor,
+    ends: Sequence[int],
+    clean: Tensor,
+    clean_ends: Sequence[int],
+    members: str = "close",
+    share: float = 1.0,
+    kept: Mapping[int, float] | None = None,
 ) -> Tensor:
     """Take the end tokens, EOT and padding, from the clean prompt (ETS; paper, section 3.2).
 
@@ -94,7 +115,9 @@ def substitute_end_tokens(
     and ``clean_ends`` are the EOTs' indices within each chunk. A chunk takes its end tokens from the clean
     prompt's chunk of the same number, or its last where it has fewer. With ``members`` = "close" they run
     on from the clean prompt's EOT; with "zero" the sequence kept its length, so they are taken position by
-    position (the authors' code). Where the clean chunk is too short, its last vector repeats.
+    position (the authors' code). Where the clean chunk is too short, its last vector repeats. ``share`` (0 … 1): how
+    far the end tokens are on the way from their own values to the clean prompt's; ``kept``: likewise for the positions
+    of members that kept their places, which are on the way to the end tokens that would have closed up.
     """
     result = conditioning.clone()
     for chunk, end in enumerate(ends):
@@ -104,8 +127,20 @@ def substitute_end_tokens(
         start = chunk * CHUNK + end
         stop = min((chunk + 1) * CHUNK, len(conditioning))
         index = torch.arange(first, first + stop - start, device=clean.device).clamp(max=len(tokens) - 1)
-        result[start:stop] = tokens[index].to(result)
+        result[start:stop] = _between(result[start:stop], tokens[index].to(result), share)
+        for number, place in enumerate(sorted(p for p in kept or () if p // CHUNK == chunk)):
+            tail = tokens[min(first + stop - start + number, len(tokens) - 1)].to(result)
+            result[place] += share * (kept or {})[place] * (tail - conditioning[stop - 1])
     return result
+
+
+def _between(own: Tensor, other: Tensor, share: float) -> Tensor:
+    """``own`` at a ``share`` of 0, exactly ``other`` from 1 on."""
+    return other if share >= 1 else own + share * (other - own)
+
+
+def _removed(composites: Sequence[Composite]) -> frozenset[int]:
+    return frozenset().union(*(composite.removed for composite in composites))
 
 
 def _check(composites: Sequence[Composite], length: int) -> None:

@@ -37,6 +37,7 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     report, z = Report(step.index), step.latents
     if not tokens.image:
         return tokens, z, report
+    settings = settings.scaled
     given, dtype = tokens.context.dtype, next(step.unet.parameters()).dtype
     tokens = replace(tokens, context=widened(tokens.context.detach()))
     with backward_passes(step, tokens, settings) as rows:

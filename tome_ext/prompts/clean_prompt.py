@@ -38,9 +38,10 @@ def _unused_characters(text: str) -> tuple[str, str]:
 
 def _drop_empty(marked: str, cut: str) -> str:
     """Take away brackets that hold nothing but cuts."""
-    inside = rf"[\s{cut}]{{0,80}}"
+    inside = rf"[\s_{cut}]{{0,80}}"
     empty = re.compile(
-        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
+        rf"“{cut}”|‘{cut}’|\"{cut}\"|(?<!\w)'{cut}'|«{cut}»|"
+        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s_{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
     )
     for _ in range(20):
         marked, n = empty.subn(lambda m: cut if cut in m.group() else m.group(), marked)
@@ -51,7 +52,7 @@ def _drop_empty(marked: str, cut: str) -> str:
 
 def _close(marked: str, cut: str, seam: str) -> str:
     """Close the gaps that cuts leave; a seam stays where words moved together."""
-    gap = rf"[ \t]*{cut}[{cut} \t]*"
+    gap = rf"[ \t_]*{cut}[{cut} \t_]*"
     # A tag that went as a whole takes its comma along.
     marked = re.sub(rf"(?<=,){gap}(?:,|(?=\n|\Z))|(?:(?<=\n)|\A){gap},[ \t]*", cut, marked)
     marked = re.sub(rf",{cut}(?=\n|\Z)", cut, marked)
@@ -59,10 +60,11 @@ def _close(marked: str, cut: str, seam: str) -> str:
     def join(m: re.Match[str]) -> str:
         before = marked[m.start() - 1] if m.start() else "\n"
         after = marked[m.end()] if m.end() < len(marked) else "\n"
-        spaced = m.group()[0] in " \t" or m.group()[-1] in " \t"
-        return seam + " " if spaced and before not in "([\n" and after not in ",.;:!?)]\n" else seam
+        ends = m.group()[0] + m.group()[-1]
+        blank = " " if " " in ends or "\t" in ends else "_" if "_" in ends and (before + after).isalnum() else ""
+        return seam + blank if before not in "([\n" and after not in ",.;:!?)]\n" else seam
 
-    return re.sub(rf"(?<![ \t]){gap}", join, marked)
+    return re.sub(rf"(?<![ \t_]){gap}", join, marked)
 
 
 def _agree(marked: str, seam: str) -> str:

@@ -30,7 +30,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Group:
-    """A noun with the words that belong to it (METHOD, "binding group").
+    """A noun with the words that belong to it (docs/METHOD.md, "The problem").
 
     ``noun`` may hold several words ("cell phone"). ``related`` are the attributes or the words of the
     sub-object phrase, in the order of the prompt. ``phrase`` is the plain text (no host syntax) whose
@@ -38,13 +38,26 @@ class Group:
     ``extra`` holds further terms: signed or weighted ones from hand-written groups, words from outside the
     prompt, and modifiers shared with another noun ("a red car and truck": "red" stands in the car's ``related``
     and, without a span, in the truck's ``extra``). A related word with a weight or a sign of its own stands in
-    ``extra``, not in ``related``.
+    ``extra``, not in ``related``. ``strength`` multiplies the setting of that name for this object.
+    ``has_sub_object``: another thing belongs to it, and not attributes alone.
+    ``typed_phrase``: the phrase in the prompt's own language, with the emphasis of its words; empty where it has
+    none and the plain words say the same.
     """
 
     noun: Span
     related: tuple[Span, ...]
     phrase: str
     extra: tuple[Term, ...] = ()
+    typed_phrase: str = ""
+    name: str = ""
+    """What a hand-written group is called whose owner has no word of its own in the prompt: "girl#1" on "2girls"."""
+    strength: float = 1.0
+    has_sub_object: bool = False
+
+    @property
+    def encoded_phrase(self) -> str:
+        """The phrase as a host is to encode it."""
+        return self.typed_phrase or self.phrase
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,11 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was understood of one prompt (one scheduled variant, one AND part)."""
+    """What was understood of one prompt (one scheduled variant, one AND part).
+
+    ``clean_problem`` says what is wrong with a clean prompt that must not be used; empty when it can be.
+    ``hints`` say what groups by hand could tell that the prompt does not.
+    """
 
     text: str
     parser: str
@@ -65,3 +82,5 @@ class Reading:
     clean: str
     warnings: tuple[str, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    clean_problem: str = ""
+    hints: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 SYNTAXES = ("a1111", "plain")
 
-_NETWORK = re.compile(r"<\w+:[^>]+>")
+_NETWORK = re.compile(r"<\w+:[^>]+>|(?i:<tome:?>)")
 _BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"\bAND\b")
 _ATTENTION = re.compile(
@@ -68,12 +68,12 @@ class Fragment:
 
 def strip_networks(mapped: Mapped) -> Mapped:
     """Without ``<lora:name:1>`` and its kind, which the host removes before it tokenizes."""
-    return mapped.without([m.span() for m in _NETWORK.finditer(mapped.text)])
+    return mapped.without(networks(mapped.text))
 
 
 def networks(text: str) -> list[tuple[int, int]]:
     """Where the network tags of a typed text stand."""
-    return [m.span() for m in _NETWORK.finditer(text)]
+    return [m.span() for m in _NETWORK.finditer(text, 0, text.rfind(">") + 1)]
 
 
 def fragments(mapped: Mapped) -> list[Fragment]:
@@ -108,9 +108,23 @@ def fragments(mapped: Mapped) -> list[Fragment]:
         else:
             _split_breaks(mapped[m.start() : m.end()], pieces)
     for bracket, factor in (("(", 1.1), ("[", 1 / 1.1)):
-        for start in open_at[bracket]:
-            multiply(start, factor)
+        pieces = _unclosed(pieces, open_at[bracket], factor)
     return _merge(pieces)
+
+
+def _unclosed(pieces: list[tuple[Mapped, float]], starts: list[int], factor: float) -> list[tuple[Mapped, float]]:
+    """Brackets that never close weigh all that follows them; each weight is multiplied step by step, as in the host."""
+    out, opened, powers = [], 0, dict[float, list[float]]()
+    budget = _WEIGHT_WORK
+    for number, (text, weight) in enumerate(pieces):
+        while opened < len(starts) and starts[opened] <= number:
+            opened += 1
+        steps = powers.setdefault(weight, [weight])
+        while len(steps) <= opened and budget:
+            steps.append(steps[-1] * factor)
+            budget -= 1
+        out.append((text, steps[min(opened, len(steps) - 1)]))
+    return out
 
 
 def _number(text: str) -> float:
@@ -156,19 +170,19 @@ def plain_text(text: str, syntax: str = "a1111") -> tuple[Mapped, list[tuple[int
         return Mapped.of(text), []
     if syntax not in SYNTAXES:
         raise ValueError(f"syntax must be one of {', '.join(SYNTAXES)}, not {syntax!r}")
-    mapped = strip_networks(Mapped.of(text))
-    cuts, branches = _editing_cuts(mapped.text)
-    skipped = [mapped.typed(a, b) for a, b in branches if b > a]
-    parts: list[Mapped] = []
-    for fragment in fragments(mapped.without(cuts)):
-        if fragment.is_break:
-            parts.append(Mapped("\n", fragment.mapped.offsets[:1]))
-        else:
-            parts.append(fragment.mapped)
+    found, skipped = text_fragments(text)
+    parts = [Mapped("\n", one.mapped.offsets[:1]) if one.is_break else one.mapped for one in found]
     whole = joined(parts)
     if "AND" in whole.text:
         whole = Mapped(_AND.sub("\n\n\n", whole.text), whole.offsets)
     return whole, skipped
+
+
+def text_fragments(text: str) -> tuple[list[Fragment], list[tuple[int, int]]]:
+    """The fragments of a typed text of which one branch of each editing is read, and the other branches' places."""
+    mapped = strip_networks(Mapped.of(text))
+    cuts, branches = _editing_cuts(mapped.text)
+    return fragments(mapped.without(cuts)), [mapped.typed(a, b) for a, b in branches if b > a]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from tome_ext.prompts.groups import Reading, Span, Term
+from tome_ext.prompts.groups import Group, Reading, Span, Term
 
 # Terminal colours (256-colour codes) and CSS hues, one pair for each object in turn.
 _COLOURS = ((75, 210), (214, 35), (114, 120), (205, 330), (222, 50), (141, 265), (80, 175), (203, 5))
 _GREY = 245
+_LONGEST_TITLE = 300
 
 
 def _marks(reading: Reading) -> list[tuple[Span, int, str]]:
@@ -55,6 +56,11 @@ def _words(reading: Reading, number: int) -> str:
     return ", ".join(parts)
 
 
+def _title(group: Group) -> str:
+    """What an object is called: its noun, or the name of an owner that has no word of its own."""
+    return f"{group.name} (at {group.noun.text!r})" if group.name else group.noun.text
+
+
 def _printable(text: str) -> str:
     """Text without control characters, which could drive a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -75,12 +81,13 @@ def as_text(reading: Reading, *, colour: bool = True) -> str:
             line += paint(shown, _GREY) if number == -1 else shown
     lines = [line, ""]
     for k, group in enumerate(reading.groups):
-        name = paint(_printable(group.noun.text), _COLOURS[k % len(_COLOURS)][0], "1;")
+        name = paint(_printable(_title(group)), _COLOURS[k % len(_COLOURS)][0], "1;")
         lines.append(f"  {name}: {_printable(_words(reading, k))}")
         lines.append(f"      phrase: {_printable(group.phrase)}")
     if not reading.groups:
         lines.append("  no objects with words that belong to them")
     lines.append(f"  clean: {_printable(reading.clean)}")
+    lines += [f"  hint: {_printable(h)}" for h in reading.hints]
     lines += [f"  ignored: {_printable(i.span.text)} ({i.reason})" for i in reading.ignored]
     lines += [f"  warning: {_printable(w)}" for w in reading.warnings]
     return "\n".join(lines) + f"\n  parser: {reading.parser}\n"
@@ -88,27 +95,30 @@ def as_text(reading: Reading, *, colour: bool = True) -> str:
 
 def as_html(reading: Reading) -> str:
     """The reading as an HTML fragment. Everything that comes from the prompt is escaped; styles are inline."""
-    body = ""
+    body = []
+    titles = [escape(group.phrase[:_LONGEST_TITLE]) for group in reading.groups]
     for text, number, part in _pieces(reading):
         shown = escape(text)
         if number >= 0:
-            title = escape(reading.groups[number].phrase)
-            body += f'<span class="tome-{part}" style="{_style(number, part)}" title="{title}">{shown}</span>'
+            style = _style(number, part)
+            body.append(f'<span class="tome-{part}" style="{style}" title="{titles[number]}">{shown}</span>')
         elif number == -1:
-            body += f'<span class="tome-ignored" style="opacity:.55" title="{escape(part)}">{shown}</span>'
+            body.append(f'<span class="tome-ignored" style="opacity:.55" title="{escape(part)}">{shown}</span>')
         else:
-            body += shown
+            body.append(shown)
     rows = "".join(
-        f'<li><b style="{_style(k, "noun")}">{escape(g.noun.text)}</b>: {escape(_words(reading, k))}'
+        f'<li><b style="{_style(k, "noun")}">{escape(_title(g))}</b>: {escape(_words(reading, k))}'
         f' <span style="opacity:.7">({escape(g.phrase)})</span></li>'
         for k, g in enumerate(reading.groups)
     )
     rows = rows or "<li>no objects with words that belong to them</li>"
     notes = "".join(f"<li>{escape(w)}</li>" for w in reading.warnings)
+    hints = "".join(f"<p>{escape(h)}</p>" for h in reading.hints)
     ignored = "".join(f"<li>{escape(i.span.text)}: {escape(i.reason)}</li>" for i in reading.ignored)
     return (
-        f'<div class="tome-preview"><p style="white-space:pre-wrap">{body}</p><ul>{rows}</ul>'
+        f'<div class="tome-preview"><p style="white-space:pre-wrap">{"".join(body)}</p><ul>{rows}</ul>'
         f'<p>Clean prompt: <span style="white-space:pre-wrap">{escape(reading.clean)}</span></p>'
+        + hints
         + (f"<p>Warnings</p><ul>{notes}</ul>" if notes else "")
         + (f"<details><summary>Left alone</summary><ul>{ignored}</ul></details>" if ignored else "")
         + "</div>"
@@ -132,11 +142,15 @@ def as_json(reading: Reading) -> dict[str, Any]:
                 "related": [{"text": s.text, "start": s.start, "end": s.end} for s in g.related],
                 "phrase": g.phrase,
                 **({"extra": [_term(t) for t in g.extra]} if g.extra else {}),
+                **({"name": g.name} if g.name else {}),
+                **({"strength": g.strength} if g.strength != 1 else {}),
             }
             for g in reading.groups
         ],
         "clean": reading.clean,
         "warnings": list(reading.warnings),
+        **({"clean_problem": reading.clean_problem} if reading.clean_problem else {}),
+        **({"hints": list(reading.hints)} if reading.hints else {}),
         "ignored": [
             {"text": i.span.text, "start": i.span.start, "end": i.span.end, "reason": i.reason} for i in reading.ignored
         ],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tome_ext.prompts.emphasis import typed_phrase, weights
 from tome_ext.prompts.groups import Group, Ignored, Span, Term
 from tome_ext.prompts.host_syntax import Mapped
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.lexicon.ownership import thing
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 
@@ -14,57 +16,96 @@ def span_of(text: str, plain: Mapped, start: int, end: int) -> Span:
     return Span(a, b, text[a:b])
 
 
-def group_of(text: str, plain: Mapped, words: list[Word], mention: Mention) -> Group:
-    """A mention as a group of the typed text."""
-    first, last = words[mention.noun[0]], words[mention.noun[-1]]
-    extra = [Term(plain.text[words[i].start : words[i].end], None) for i in mention.shared]
-    for term, run in mention.extra:
+def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -> Group:
+    """An object as a group of the typed text."""
+    first, last = words[found.noun[0]], words[found.noun[-1]]
+    extra = [Term(plain.text[words[i].start : words[i].end], None) for i in found.shared]
+    for term, run in found.extra:
         span = span_of(text, plain, words[run[0]].start, words[run[-1]].end) if run else None
         extra.append(Term(term.text, span, term.weight))
     return Group(
         noun=span_of(text, plain, first.start, last.end),
-        related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(mention.related)),
-        phrase=phrase_of(plain, words, mention),
+        related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(found.related)),
+        phrase=phrase_of(plain, words, found),
         extra=tuple(extra),
+        typed_phrase=typed_phrase_of(text, plain, words, found),
+        name=found.name,
+        strength=found.strength,
+        has_sub_object=_has_sub_object(words, found),
     )
 
 
-def phrase_of(plain: Mapped, words: list[Word], mention: Mention) -> str:
+def _has_sub_object(words: list[Word], found: ParsedObject) -> bool:
+    """Whether another thing belongs to the object ("wearing a hat"), and not attributes alone ("red")."""
+    after = [words[i].low for i in found.related if i > found.noun[-1]]
+    added = [term.text.lower().split()[-1] for term, _ in found.extra if term.weight is None or term.weight > 0]
+    return bool(found.name) or any(thing(low) for low in (*after, *added))
+
+
+def phrase_of(plain: Mapped, words: list[Word], found: ParsedObject) -> str:
     """The plain words of a group, small words included, in the order of the prompt.
 
     Words of a prompt that are added by hand stand where they stand; words from outside follow after "with".
     Words that are taken away (negative weights) are left out.
     """
-    added = [(t, run) for t, run in mention.extra if t.weight is None or t.weight > 0]
-    inside = {i for _, run in added for i in run}
-    order = sorted({*mention.noun, *mention.related, *mention.dropped, *mention.kept, *inside})
-    if mention.shared:
-        order = [*mention.kept, *sorted(mention.shared), *mention.noun]
-    out = ""
-    for i in order:
+    out, before = found.name.split("#")[0], -1
+    for i in _order(found):
         word = plain.text[words[i].start : words[i].end]
-        out += word if not out or word in (",", "'s") else " " + word
-    outside = [t.text for t, run in added if not run]
-    return f"{out} with {' and '.join(outside)}" if outside else out
+        touches = word in (",", "'s") or (i == before + 1 and words[i].start == words[before].end)
+        apart = ", " if found.name and i != before + 1 else "" if touches or not out else " "
+        out += apart + word
+        before = i
+    outside = _outside(found)
+    return f"{out} with {outside}" if outside else out
 
 
-def disjoint(mentions: list[Mention]) -> list[Mention]:
-    """The mentions that share no word with an earlier one."""
+def typed_phrase_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -> str:
+    """The same in the prompt's own language, with the emphasis of each word; empty where it is no different."""
+    if plain.text == text or found.name:
+        return ""
+    by_place = weights(text)
+    order = [words[i] for i in _order(found)]
+    typed = typed_phrase([(plain.text[w.start : w.end], by_place.get(plain.offsets[w.start], 1.0)) for w in order])
+    outside = _outside(found)
+    phrase = f"{typed} with {outside}" if outside else typed
+    return "" if phrase == phrase_of(plain, words, found) else phrase
+
+
+def _added(found: ParsedObject) -> list[tuple[Term, list[int]]]:
+    return [(term, run) for term, run in found.extra if term.weight is None or term.weight > 0]
+
+
+def _order(found: ParsedObject) -> list[int]:
+    """The numbers of the words of a group's phrase."""
+    if found.shared:
+        return sorted({*found.kept, *found.shared, *found.noun})
+    inside = {i for _, run in _added(found) for i in run}
+    return sorted({*found.noun, *found.related, *found.dropped, *found.kept, *inside})
+
+
+def _outside(found: ParsedObject) -> str:
+    """The added words that come from outside the prompt."""
+    added = _added(found)
+    return " and ".join(t.text for t, run in added if not run and not (found.name and t is found.extra[0][0]))
+
+
+def disjoint(objects: list[ParsedObject]) -> list[ParsedObject]:
+    """The objects that share no word with an earlier one."""
     used: set[int] = set()
     out = []
-    for mention in mentions:
-        if mention.words & used:
+    for found in objects:
+        if found.words & used:
             continue
-        used |= mention.words
-        out.append(mention)
+        used |= found.words
+        out.append(found)
     return out
 
 
-def ignored_of(text: str, plain: Mapped, words: list[Word], mentions: list[Mention]) -> list[Ignored]:
+def ignored_of(text: str, plain: Mapped, words: list[Word], objects: list[ParsedObject]) -> list[Ignored]:
     """What was looked at and left alone."""
     out = []
-    for mention in mentions:
-        members = sorted(mention.words)
+    for found in objects:
+        members = sorted(found.words)
         start, end = words[members[0]].start, words[members[-1]].end
-        out.append(Ignored(span_of(text, plain, start, end), mention.reason))
+        out.append(Ignored(span_of(text, plain, start, end), found.reason))
     return out

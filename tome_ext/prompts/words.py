@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Letters and digits of any script with their combining marks, hyphens and apostrophes inside; else one character.
 # Letters and digits of any script with their combining marks, hyphens and apostrophes inside; else one mark.
 _PIECE = re.compile(
-    r"(?P<word>[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[^\s_\u0300-\u036f]|\n)",
+    r"(?P<word>#(?=[0-9a-fA-F]{6}\b)[^\W_]+|[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[^\s_\u0300-\u036f]|\n)",
 )
-_HARD = frozenset(".;!?|\n")
+_HARD = frozenset(".;!?|\n。；！？")
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,7 @@ class Word:
     start: int
     end: int
     is_word: bool
+    capital: bool = False
 
     @property
     def hard(self) -> bool:
@@ -33,10 +33,10 @@ def split_words(text: str) -> list[Word]:
     out = []
     for m in _PIECE.finditer(text):
         low = m.group().lower().replace("’", "'")
-        is_word = m.lastgroup == "word"
+        is_word, capital = m.lastgroup == "word", m.group()[0].isupper()
         if is_word and low.endswith("'s") and len(low) > 2:
-            out.append(Word(low[:-2], m.start(), m.end() - 2, True))
+            out.append(Word(low[:-2], m.start(), m.end() - 2, True, capital))
             out.append(Word("'s", m.end() - 2, m.end(), True))
         else:
-            out.append(Word(low, m.start(), m.end(), is_word))
+            out.append(Word(low, m.start(), m.end(), is_word, capital))
     return out

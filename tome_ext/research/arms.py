@@ -32,7 +32,7 @@ _FAST = preset("fast")
 _BALANCED = preset("balanced")
 
 PLAIN = Arm("plain")
-MERGE = Arm("merging alone", _FAST.replace(ets=False))
+MERGE = Arm("merging alone", _FAST.replace(ets="off"))
 FAST = Arm("merging and ETS", _FAST)
 BALANCED = Arm("balanced", _BALANCED)
 BENCHMARK = (PLAIN, MERGE, FAST, BALANCED, Arm("paper", preset("paper")), Arm("reference", preset("reference")))

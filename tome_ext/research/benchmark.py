@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tome_ext.research.arms import Arm, told
-from tome_ext.research.files import replacing
+from tome_ext.research.files import lock, read_json, replacing
 from tome_ext.research.judging.judge import look
 from tome_ext.research.judging.outcome import outcome
 from tome_ext.research.world.prompts import Prompt
@@ -60,7 +60,8 @@ def jobs(arms: Sequence[Arm], prompts: Sequence[Prompt], images: int) -> list[Jo
 
 
 Scores = Mapping[str, float]
-Judge = Callable[[Prompt, Image.Image], Scores]
+# None: the picture could not be judged this time, and is judged again in the next run.
+Judge = Callable[[Prompt, Image.Image], "Scores | None"]
 Maker = Callable[[Arm, Prompt, Sequence[int], Sampling], "list[Image.Image]"]
 
 
@@ -78,27 +79,42 @@ def run(
     """Make and judge what is missing; returns the scores of all images by key.
 
     ``shard`` (i, n): only each n-th batch from the i-th on, with a file of results of its own; other shards' results
-    are read along, at the end too. ``made_by``: what made and judged the images; ValueError where ``folder`` holds
-    those of something else.
+    are read along, at the end too. ``made_by``: what made and judged the images. ValueError where ``folder`` holds
+    those of something else, where another process works on the same shard, and for a damaged picture or note.
     """
     claim(folder, made_by)
-    known = read_results(folder)
-    parts = [[job for job in part if job.key(sampling) not in known] for part in _batches(todo, sampling.batch)]
-    mine = [part for part in parts[shard[0] :: shard[1]] if part]
-    with (folder / f"results-{shard[0]}-of-{shard[1]}.jsonl").open("a", encoding="utf-8") as file:
-        if file.tell():
-            file.write("\n")  # so that a line cut off by a kill spoils no other
-        for number, part in enumerate(mine, 1):
-            _make(maker, part, folder, sampling)
-            for job in part:
-                key = job.key(sampling)
-                with Image.open(picture_path(folder, key)) as image:
-                    known[key] = dict(judge(job.prompt, image.convert("RGB")))
-                told = {"key": key, "arm": job.arm.name, "prompt": job.prompt.text, "seed": job.seed}
-                file.write(json.dumps({**told, "scores": known[key]}) + "\n")
-                file.flush()
-            say(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
+    with lock(folder / f".lock-{shard[0]}-of-{shard[1]}"):
+        known = read_results(folder)
+        parts = [[job for job in part if job.key(sampling) not in known] for part in _batches(todo, sampling.batch)]
+        mine = [part for part in parts[shard[0] :: shard[1]] if part]
+        with (folder / f"results-{shard[0]}-of-{shard[1]}.jsonl").open("a", encoding="utf-8") as file:
+            if file.tell():
+                file.write("\n")  # so that a line cut off by a kill spoils no other
+            for number, part in enumerate(mine, 1):
+                _make(maker, part, folder, sampling)
+                for job in part:
+                    scores = judge(job.prompt, open_picture(picture_path(folder, job.key(sampling))))
+                    if scores is not None:
+                        known[job.key(sampling)] = dict(scores)
+                        file.write(_line(job, sampling, scores))
+                        file.flush()
+                say(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
     return {**read_results(folder), **known}
+
+
+def _line(job: Job, sampling: Sampling, scores: Scores) -> str:
+    entry = {"key": job.key(sampling), "arm": job.arm.name, "prompt": job.prompt.text, "seed": job.seed}
+    return json.dumps({**entry, "scores": dict(scores)}) + "\n"
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture of a run; ValueError that names the file where it is damaged."""
+    try:
+        with Image.open(path) as image:
+            found: Image.Image = image.convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"the picture {path} is damaged ({error}): delete it and run this again") from error
+    return found
 
 
 def read_results(folder: Path) -> dict[str, Scores]:
@@ -157,7 +173,7 @@ def claim(folder: Path, made_by: Mapping[str, str]) -> None:
     if not note.exists():
         with replacing(note) as path:
             path.write_text(json.dumps(dict(made_by)), encoding="utf-8")
-    held = json.loads(note.read_text(encoding="utf-8"))
+    held = read_json(note)
     other = [f"{name} {held.get(name)!r}, not {value!r}" for name, value in made_by.items() if held.get(name) != value]
     if other:
         raise ValueError(f"{folder} holds images of {'; '.join(other)}: name another folder")

@@ -62,13 +62,17 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Sa
     """The object-binding benchmark with a judge behind an endpoint."""
     from tome_ext.research.judging import object_binding
 
-    key = os.environ.get(arguments.judge_key, "") if arguments.judge_key else ""
-    asked = object_binding.Judge(arguments.judge_url, arguments.judge_model, arguments.out / "answers", key)
+    url, key = arguments.judge_url, key_from(arguments.judge_key)
+    endpoint = object_binding.Judge(url, arguments.judge_model, arguments.out / "answers", key)
     pairs = {pair.prompt: pair for pair in object_binding.prompts(50, arguments.seed)}
     prompts = [Prompt(text, "object binding", (), pair.clean, pair.groups) for text, pair in pairs.items()]
 
-    def judge(prompt: Prompt, image: Any) -> Scores:
-        score = asked.score(image, pairs[prompt.text])
+    def judge(prompt: Prompt, image: Any) -> Scores | None:
+        try:
+            score = endpoint.score(image, pairs[prompt.text])
+        except object_binding.NoAnswerError as error:
+            say(f"{prompt.text}: {error}; a later run asks again")
+            return None
         return {} if score is None else {"score": score}
 
     sampling = sampling_of(arguments)
@@ -76,10 +80,24 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Sa
     known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
     scored = {key: scores for key, scores in known.items() if scores}
     unscored = sum(1 for job in todo if known.get(job.key(sampling)) == {})
-    title = f"Object binding, 0 to 100 (images without a score: {unscored})"
+    unanswered = sum(1 for job in todo if job.key(sampling) not in known)
+    title = f"Object binding, 0 to 100 (images without a score: {unscored}"
+    title += f", without an answer: {unanswered})" if unanswered else ")"
     for line in write_scored(arguments.out, title, todo, scored, sampling, "score"):
         say(line)
     return 0
+
+
+def key_from(variable: str) -> str:
+    """The key that an environment variable holds, empty for no variable; ValueError where it holds none."""
+    if not variable:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ValueError(f"--judge-key: the environment variable {variable} is not set or empty")
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError(f"--judge-key: the environment variable {variable} holds no key (it is not plain ASCII)")
+    return key
 
 
 def judge_accuracy(scenes: int, pipe: Any = None) -> list[str]:
@@ -142,9 +160,21 @@ def _run(
     for job in todo:  # before a model is opened: an arm may not take a prompt
         if job.arm.settings is not None:
             told(job.arm, job.prompt)
-    maker: Maker = webui_maker(arguments.webui) if arguments.webui else diffusers_maker(open_pipe())
+    maker: Maker = webui_maker(arguments.webui) if arguments.webui else _opened_when_needed(open_pipe)
     say(f"{len(todo)} images, {asdict(sampling)}")
     return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, say=say, shard=shard)
+
+
+def _opened_when_needed(open_pipe: _Open) -> Maker:
+    """Opens the model for the first image: not where all are there, nor where another process has the folder."""
+    opened: list[Maker] = []
+
+    def make(*arguments: Any) -> Any:
+        if not opened:
+            opened.append(diffusers_maker(open_pipe()))
+        return opened[0](*arguments)
+
+    return make
 
 
 def shard_of(environment: Any) -> tuple[int, int]:

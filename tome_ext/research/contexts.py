@@ -99,7 +99,7 @@ def _composed(pipe: Any, prompt: Prompt, settings: Settings) -> Any:
     context, _ = _encoded(pipe, prompt.text)
     encoded = [Encoded(context, understood.located, (), understood.clean, understood.clean_ends)]
     tokens = compose(encoded, told)
-    return substitute_ends(tokens, encoded, told) if told.ets else tokens
+    return substitute_ends(tokens, encoded, told) if told.ets != "off" else tokens
 
 
 def _first_noun(pipe: Any, prompt: Prompt) -> int:

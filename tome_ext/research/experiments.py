@@ -71,7 +71,7 @@ def _shortcuts() -> tuple[Arm, ...]:
 
 
 _PAIRS = _of("two colours, seen", "two colours, held out")
-_WITHOUT_ETS = _BALANCED.replace(ets=False)
+_WITHOUT_ETS = _BALANCED.replace(ets="off")
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment("benchmark", "Does merging bind attributes, at the cost of objects or not?", BENCHMARK, _of()),

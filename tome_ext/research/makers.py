@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import urllib.request
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -13,14 +12,15 @@ from typing import Any
 import torch
 from PIL import Image
 
+from tome_ext.hosts.common.http import public, request_json
+from tome_ext.hosts.common.infotext import FAILURE, used
 from tome_ext.hosts.diffusers import ImageReport, attach
 from tome_ext.research.arms import Arm, told
 from tome_ext.research.benchmark import Maker, Sampling
 from tome_ext.research.world.prompts import Prompt
-from tome_ext.settings import changes_from_preset
+from tome_ext.settings import changes_from_preset, short
 
 _TITLE = "ToMe Semantic Binding"
-_DONE, _FAILURE = "ToMe", "ToMe failure"  # entries of the WebUI's infotext
 
 
 class MethodError(RuntimeError):
@@ -104,13 +104,14 @@ def request_of(arm: Arm, prompt: Prompt, seed: int, sampling: Sampling) -> dict[
 
 
 def _from_webui(url: str, body: dict[str, Any], seconds: float, arm: Arm, prompt: Prompt) -> Image.Image:
-    address = f"{url.rstrip('/')}/sdapi/v1/txt2img"
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=seconds) as reply:
-        answer = json.loads(reply.read())
-    if arm.settings is not None:
+    answer = request_json(f"{url.rstrip('/')}/sdapi/v1/txt2img", body, seconds=seconds)
+    try:
         entries = json.loads(answer["info"]).get("extra_generation_params", {})
-        missing = entries.get(_FAILURE) or ("" if _DONE in entries else "the WebUI did not use the extension")
+        picture = base64.b64decode(answer["images"][0].split(",", 1)[-1])
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise MethodError(f"{public(url)} gave no image of {prompt.text!r}: {short(answer)}") from error
+    if arm.settings is not None:
+        missing = entries.get(FAILURE) or ("" if used(entries) else "the WebUI did not use the extension")
         if missing:
             raise MethodError(f"the image of {prompt.text!r} is not one of the arm {arm.name!r}: {missing}")
-    return Image.open(io.BytesIO(base64.b64decode(answer["images"][0].split(",", 1)[-1])))
+    return Image.open(io.BytesIO(picture))

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tome_ext.research.benchmark import Job, Sampling, Scores, picture_path
+from tome_ext.research.benchmark import Job, Sampling, Scores, open_picture, picture_path
 from tome_ext.research.files import replacing, write_text
 from tome_ext.research.judging.outcome import Outcome
 from tome_ext.research.statistics import Counts, Interval, paired_shares, wilson
@@ -177,8 +177,7 @@ def grid(folder: Path, todo: Sequence[Job], sampling: Sampling, most: int = 12) 
 
 
 def _sheet(rows: Sequence[tuple[str, Sequence[Path]]], labels: Sequence[str]) -> Image.Image:
-    with Image.open(rows[0][1][0]) as first:
-        width, height = first.size
+    width, height = open_picture(rows[0][1][0]).size
     font = ImageFont.load_default()
     line = 16
     sheet = Image.new(
@@ -191,6 +190,5 @@ def _sheet(rows: Sequence[tuple[str, Sequence[Path]]], labels: Sequence[str]) ->
         top = line + number * (height + line + _GAP)
         draw.text((_GAP, top + 2), text, fill=_INK, font=font)
         for column, path in enumerate(paths):
-            with Image.open(path) as image:
-                sheet.paste(image.convert("RGB"), (_GAP + column * (width + _GAP), top + line))
+            sheet.paste(open_picture(path), (_GAP + column * (width + _GAP), top + line))
     return sheet

@@ -6,7 +6,7 @@ derive from these declarations.
 
 from __future__ import annotations
 
-from tome_ext.settings.declaration import Kind, Setting, SettingError, Value
+from tome_ext.settings.declaration import Kind, Setting, SettingError, Value, check_unicode, cut, short
 from tome_ext.settings.method import Settings, declaration, declarations
 from tome_ext.settings.presets import DEFAULT_PRESET, PRESETS, changes_from_preset, preset, settings_from_json
 
@@ -19,8 +19,11 @@ __all__ = [
     "Settings",
     "Value",
     "changes_from_preset",
+    "check_unicode",
+    "cut",
     "declaration",
     "declarations",
     "preset",
     "settings_from_json",
+    "short",
 ]

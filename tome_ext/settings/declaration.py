@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 Kind = Literal["bool", "int", "float", "choice", "text"]
 Value = bool | int | float | str
+LONGEST_TEXT = 20_000  # characters
 
 
 class SettingError(ValueError):
@@ -22,7 +23,7 @@ class Setting:
 
     ``kind`` follows from the default; ``minimum`` and ``maximum`` are inclusive; ``step`` is the
     granularity of a slider; ``help`` says what the setting does to the picture. ``group`` orders the
-    controls; ``advanced`` ones are folded away.
+    controls; ``advanced`` ones are folded away; ``hidden`` ones are for presets, API and command line alone.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Setting:
     step: float | None = None
     choices: tuple[str, ...] = ()
     advanced: bool = True
+    hidden: bool = False
 
     @property
     def allowed(self) -> str:
@@ -51,7 +53,7 @@ class Setting:
 
     def validate(self, value: object) -> Value:
         """Return ``value`` in the setting's type, or raise :class:`SettingError`."""
-        error = SettingError(f"{self.name} = {value!r}: must be {self.allowed}")
+        error = SettingError(f"{self.name} = {short(value)}: must be {self.allowed}")
         if self.kind == "bool":
             if not isinstance(value, bool):
                 raise error
@@ -59,6 +61,9 @@ class Setting:
         if self.kind in ("choice", "text"):
             if not isinstance(value, str) or (self.kind == "choice" and value not in self.choices):
                 raise error
+            if len(value) > LONGEST_TEXT:
+                raise SettingError(f"{self.name} = {short(value)}: must be at most {LONGEST_TEXT} characters long")
+            check_unicode(self.name, value)
             return value
         return self._validate_number(value, error)
 
@@ -83,7 +88,7 @@ class Setting:
             try:
                 return self.validate(float(text))
             except ValueError as error:
-                raise SettingError(f"{self.name} = {text!r}: must be {self.allowed}") from error
+                raise SettingError(f"{self.name} = {short(text)}: must be {self.allowed}") from error
         return self.validate(text.strip() if self.kind == "choice" else text)
 
     def format(self, value: Value) -> str:
@@ -100,7 +105,7 @@ def setting(default: Value, label: str, help: str, group: str, **more: Any) -> A
 
 def fraction(default: float, label: str, help: str, group: str, **more: Any) -> Any:
     """A field for a number from 0 to 1."""
-    return setting(default, label, help, group, minimum=0.0, maximum=1.0, step=0.05, **more)
+    return setting(default, label, help, group, **{"minimum": 0.0, "maximum": 1.0, "step": 0.05, **more})
 
 
 def declare(field: dataclasses.Field[Any]) -> Setting:
@@ -112,5 +117,31 @@ def declare(field: dataclasses.Field[Any]) -> Setting:
 
 def nearest(name: str, known: Mapping[str, object]) -> str:
     """The end of an error message about an unknown name: the nearest known one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5) if len(name) <= 100 else []
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
+
+
+def check_unicode(name: str, text: str) -> None:
+    """SettingError where ``text`` holds half a character (a lone surrogate), which no file and no tokenizer takes.
+
+    A command line that is not UTF-8 and JSON with a broken escape bring them.
+    """
+    at = next((at for at, c in enumerate(text, 1) if "\ud800" <= c <= "\udfff"), None) if not text.isascii() else None
+    if at is not None:
+        raise SettingError(f"{name}: character {at} is not valid Unicode; the text must be UTF-8")
+
+
+def short(value: object, most: int = 100) -> str:
+    """``value`` for an error message; of a long one the beginning and the length."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= most else f"{value[:most]!r}… ({len(value)} characters)"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or too deep
+        return f"({type(value).__name__}, too large to show)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
+def cut(message: str, most: int = 400) -> str:
+    """``message``, cut where it is long."""
+    return message if len(message) <= most else f"{message[:most]}… ({len(message)} characters)"

@@ -11,51 +11,61 @@ from tome_ext.settings.declaration import fraction, setting
 class MergingSettings:
     """The settings of token merging and end token substitution, each with its default, range, label and help."""
 
+    min_objects: int = setting(
+        2,
+        "Least number of objects",
+        "Does nothing where fewer objects are found: a single object has nothing to be confused with. Groups by hand "
+        "always count.",
+        "Merging",
+        minimum=1,
+        maximum=10,
+        step=1,
+    )
     noun_weight: float = setting(
         1.0,
         "Noun weight",
-        "Weight of the object's own tokens in the composite token. More: the object itself is stronger.",
+        "Weight of the object's own word in the merged token. Higher values emphasise the object.",
         "Merging",
         minimum=-4.0,
         maximum=4.0,
         step=0.05,
-        advanced=False,
     )
     related_weight: float = setting(
         1.0,
         "Attribute weight",
-        "Weight of the attributes' and sub-objects' tokens in the composite token. More: they show more.",
+        "Weight of the attributes and sub-objects in the merged token. Higher values emphasise them.",
         "Merging",
         minimum=-4.0,
         maximum=4.0,
         step=0.05,
-        advanced=False,
     )
     members: str = setting(
         "close",
-        "Merged words",
-        "What happens to the positions of the merged words: the sequence closes up (paper), or they become "
-        "zero vectors that still draw attention (the authors' code).",
+        "Places of the merged words",
+        "What happens to the places of the words that were merged. close: they are removed and the sequence closes up "
+        "(paper). zero: they become zero vectors, which still draw attention (the authors' code).",
         "Merging",
         choices=("close", "zero"),
     )
-    ets: bool = setting(
-        True,
+    ets: str = setting(
+        "auto",
         "End token substitution",
-        "Take the end tokens from the clean prompt, so that attributes do not leak to every object through them.",
+        "Takes the end tokens from the clean prompt, so that what belongs to one object does not leak to others "
+        "through them. auto: where an object has sub-objects ('wearing a hat'), not where all have only attributes.",
         "Merging",
-        advanced=False,
+        choices=("auto", "on", "off"),
     )
     ets_start: float = fraction(
         0.0,
-        "End token substitution from",
-        "Fraction of the sampling run at which the end tokens are substituted; before it they are the prompt's own.",
+        "Substitute end tokens from",
+        "Fraction of the sampling run at which the end tokens are substituted. Until then they are the prompt's own.",
         "Merging",
     )
     pooled: str = setting(
         "keep",
         "Pooled vector",
-        "SDXL's second conditioning, a summary of the whole prompt: kept, or taken from the clean prompt.",
+        "SDXL's second conditioning, a summary of the whole prompt. keep: the prompt's own. clean: that of the clean "
+        "prompt.",
         "Merging",
         choices=("keep", "clean"),
     )

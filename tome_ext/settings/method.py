@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tome_ext.settings.declaration import Setting, SettingError, Value, declare, nearest
+from tome_ext.settings.declaration import Setting, SettingError, Value, declare, nearest, short
 from tome_ext.settings.merging import MergingSettings
 from tome_ext.settings.prompt import PromptSettings
-from tome_ext.settings.refinement import RefinementSettings
+from tome_ext.settings.refinement import AuthorsSettings, LossSettings, RefinementSettings
+from tome_ext.settings.strength import StrengthSettings
 
 
 @dataclass(frozen=True)
-class Settings(RefinementSettings, MergingSettings, PromptSettings):
+class Settings(AuthorsSettings, LossSettings, RefinementSettings, MergingSettings, PromptSettings, StrengthSettings):
     """All settings of the method; the defaults are the preset ``balanced``.
 
     Values are checked on construction. Raises :class:`SettingError`, which names the setting, the value
@@ -34,7 +36,19 @@ class Settings(RefinementSettings, MergingSettings, PromptSettings):
         """Whether these settings ask for any extra UNet pass."""
         maps = self.iterations > 0 and (self.entropy_weight > 0 or self.position_weight > 0)
         updates = self.binding_iterations if self.order == "separate" else self.iterations
-        return self.window_stop > self.window_start and (maps or (updates > 0 and self.binding_weight > 0))
+        wanted = maps or (updates > 0 and self.binding_weight > 0)
+        return self.strength > 0 and self.window_stop > self.window_start and wanted
+
+    @property
+    def scaled(self) -> Settings:
+        """The same for refinement, with the strength in the step sizes."""
+        if self.strength == 1:
+            return self
+        sizes = {name: getattr(self, name) * self.strength for name in ("step_size", "binding_step_size")}
+        scaled = copy.copy(self)
+        for name, size in {**sizes, "strength": 1.0}.items():
+            object.__setattr__(scaled, name, size)  # may lie above what a user may ask for
+        return scaled
 
     def replace(self, /, **values: object) -> Settings:
         """A copy with other values; unknown names raise :class:`SettingError` with the nearest known one."""
@@ -58,5 +72,5 @@ def declarations() -> Iterator[Setting]:
 def declaration(name: str) -> Setting:
     """The declaration of one setting; :class:`SettingError` suggests the nearest for an unknown name."""
     if name not in _DECLARATIONS:
-        raise SettingError(f"no setting is called {name!r}{nearest(name, _DECLARATIONS)}")
+        raise SettingError(f"no setting is called {short(name)}{nearest(name, _DECLARATIONS)}")
     return _DECLARATIONS[name]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tome_ext.settings.declaration import SettingError, Value, nearest
+from tome_ext.settings.declaration import SettingError, Value, nearest, short
 from tome_ext.settings.method import Settings
 
 DEFAULT_PRESET = "balanced"
 
 _REFERENCE: dict[str, Value] = {
     # The authors' published code in its object setting; docs/METHOD.md.
+    "min_objects": 1,
     "noun_weight": 1.1,
     "related_weight": 1.2,
     "members": "zero",
+    "ets": "on",
     "window_stop": 7 / 50,
     "iterations": 6,
     "step_size": 3.0,
@@ -38,6 +40,8 @@ PRESETS: dict[str, dict[str, Value]] = {
     "balanced": {},
     # What the paper says; where it is silent, as many iterations as the authors' code.
     "paper": {
+        "min_objects": 1,
+        "ets": "on",
         "iterations": 4,
         "step_size": 3.0,
         "descent": "plain",
@@ -51,7 +55,7 @@ PRESETS: dict[str, dict[str, Value]] = {
         **_REFERENCE,
         "window_stop": 5 / 50,
         "iterations": 4,
-        "ets": False,
+        "ets": "off",
         "position_weight": 0.0,
     },
 }
@@ -60,7 +64,7 @@ PRESETS: dict[str, dict[str, Value]] = {
 def preset(name: str) -> Settings:
     """The settings of a preset; :class:`SettingError` for an unknown one."""
     if name not in PRESETS:
-        raise SettingError(f"preset = {name!r}: must be one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
+        raise SettingError(f"preset = {short(name)}: must be one of {', '.join(PRESETS)}{nearest(name, PRESETS)}")
     return Settings(**PRESETS[name])  # type: ignore[arg-type]
 
 
@@ -72,11 +76,14 @@ def settings_from_json(values: Mapping[str, object]) -> Settings:
 
 
 def changes_from_preset(settings: Settings) -> dict[str, Value]:
-    """The values that differ from the nearest preset, with that preset's name under ``preset``."""
+    """The values that differ from the nearest preset, with that preset's name under ``preset``.
+
+    Of several presets that are equally near the default one is taken.
+    """
 
     def different(name: str) -> dict[str, Value]:
         base = preset(name)
         return {k: v for k, v in settings.to_json().items() if v != getattr(base, k)}
 
-    closest = min(PRESETS, key=lambda name: len(different(name)))
+    closest = min(PRESETS, key=lambda name: (len(different(name)), name != DEFAULT_PRESET))
     return {"preset": closest, **different(closest)}

@@ -14,21 +14,22 @@ class PromptSettings:
     groups: str = setting(
         "",
         "Groups",
-        "Which words belong to which object, by hand: 'cat: wearing sunglasses; dog: hat'. Empty: found "
-        "automatically. Objects named here override the automatic reading.",
+        "Says by hand which words belong to which object: 'cat: wearing sunglasses; dog: hat'. Empty: found "
+        "automatically. What stands here counts over what is found.",
         "Words",
         advanced=False,
     )
     parser: str = setting(
         "auto",
         "Parser",
-        "What reads the prompt: spaCy where a language model is installed (auto, spacy), or the built-in parser.",
+        "What reads the prompt: spaCy or the built-in parser. auto: spaCy where a language model for it is installed.",
         "Words",
         choices=("auto", "spacy", "builtin"),
     )
     clean_prompt: str = setting(
         "",
         "Clean prompt",
-        "The prompt with only the base objects, for end token substitution: 'a cat and a dog'. Empty: derived.",
+        "The prompt with only the base objects, for end token substitution: 'a cat and a dog'. Empty: made from the "
+        "prompt.",
         "Words",
     )

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 from tome_ext.prompts.host_syntax import Fragment, Mapped, fragments, strip_networks
 from tome_ext.tokens.bpe import pieces
-from tome_ext.tokens.chunks import EOT, Chunk
+from tome_ext.tokens.chunks import Chunk
+from tome_ext.tokens.vocabulary import EOT
 
 Encode = Callable[[str], Sequence[int]]
 Position = tuple[int, int]

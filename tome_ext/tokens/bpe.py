@@ -12,8 +12,6 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-BOS = 49406
-EOT = 49407
 _FILE = Path(__file__).parents[1] / "embedded" / "bpe_simple_vocab_16e6.txt.gz"
 _CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 

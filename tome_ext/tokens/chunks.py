@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-EOT = 49407
+from tome_ext.tokens.vocabulary import EOT
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.hosts.diffusers.test_attachment import TWO, make, quiet, settings_of
+from tests.hosts.diffusers.sampling import TWO, make, quiet, settings_of
 from tome_ext.embedded.random_model import random_pipeline
 from tome_ext.hosts.diffusers import attach
 

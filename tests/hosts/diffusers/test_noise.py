@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import diffusers
 import pytest
 import torch
 
 from tome_ext.hosts.diffusers.call import UNetCall, select_rows
-from tome_ext.hosts.diffusers.noise import noise_level, noise_of, place_in_run
+from tome_ext.hosts.diffusers.noise import Schedule, noise_level, noise_of
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
@@ -39,8 +41,44 @@ def test_an_unknown_kind_is_named():
         noise_of(scheduler, 1.0)
 
 
-def test_the_place_of_an_image_to_image_run():
-    assert place_in_run(torch.tensor([900, 700, 500, 300, 100]), 500.0) == (2, 3)
+def places(scheduler, steps, first=None):
+    scheduler.set_timesteps(steps)
+    schedule = Schedule(scheduler, float(scheduler.timesteps[0] if first is None else first))
+    return schedule, schedule.coming
+
+
+def test_the_schedule_begins_at_the_highest_noise_whatever_the_spacing():
+    for spacing in ("leading", "linspace", "trailing"):
+        schedule, coming = places(diffusers.EulerDiscreteScheduler(timestep_spacing=spacing), 20)
+        assert (schedule.start, schedule.total, coming[0]) == (0, 20, 0)
+        assert all(a < b for a, b in itertools.pairwise(coming))
+        assert coming[10] == pytest.approx(0.5, abs=0.03)
+
+
+def test_an_image_to_image_run_begins_late_in_the_schedule():
+    scheduler = diffusers.EulerDiscreteScheduler()
+    scheduler.set_timesteps(50)
+    schedule, coming = places(scheduler, 50, scheduler.timesteps[35])
+    assert (schedule.start, len(coming)) == (35, 15)
+    assert coming[0] == pytest.approx(0.7, abs=0.03)
+
+
+def test_both_calls_of_a_second_order_step_have_their_own_noise():
+    scheduler = diffusers.HeunDiscreteScheduler()
+    _, coming = places(scheduler, 10)
+    own = [1 - float(t) / float(scheduler.timesteps[0]) for t in scheduler.timesteps]
+    assert coming == pytest.approx(own)
+    assert len(coming) == 19
+
+
+def test_uneven_steps_are_placed_by_noise_and_not_by_count():
+    _, coming = places(diffusers.EulerDiscreteScheduler(use_karras_sigmas=True), 20)
+    assert coming[10] < 0.46
+
+
+def test_where_timesteps_are_not_the_models_own_the_calls_are_counted():
+    _, coming = places(diffusers.EDMEulerScheduler(), 4)
+    assert coming == [0, 0.25, 0.5, 0.75]
 
 
 def test_rows_of_nested_arguments():

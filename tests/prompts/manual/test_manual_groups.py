@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tome_ext.prompts import GroupSyntaxError, Reading, read_prompt
+from tome_ext.prompts.manual.grammar import parse_groups
 
 TEXT = "a cat wearing sunglasses and a dog wearing a hat"
 
@@ -140,3 +141,9 @@ def test_errors_point_at_the_character(manual, position, expected):
     line, caret = str(error.value).split("\n")[-2:]
     assert caret.index("^") - 2 == len(manual[:position].split("\n")[-1])
     assert line[2:] == (manual[:position].split("\n")[-1] + manual[position:].split("\n")[0])
+
+
+def test_a_long_run_of_digits_is_read_in_linear_time():
+    """Where every split of the digits is tried, this takes minutes and not milliseconds."""
+    (group,) = parse_groups("cat: " + "1" * 200_000)
+    assert group.terms[0].text == "1" * 200_000

@@ -4,20 +4,25 @@ import base64
 import json
 import re
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from PIL import Image
 
-from tome_ext.research.judging.object_binding import RUBRIC, Judge, prompts, question, read_score
+from tome_ext.hosts.common.http import request_json
+from tome_ext.research.judging.object_binding import RUBRIC, Judge, NoAnswerError, prompts, question, read_score
 
 
 class Endpoint(HTTPServer):
-    """An endpoint in OpenAI's form that answers what it is told to, and notes what it was asked."""
+    """An endpoint in OpenAI's form that answers what it is told to, and notes what it was asked.
+
+    ``statuses`` come before the first 200; ``reply`` is sent in place of an answer.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.answer = [], "Both are right.\nScore: 87.5"
+        self.asked, self.answer, self.reply, self.statuses = [], "Both are right.\nScore: 87.5", None, []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -25,7 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, self.headers.get("Authorization"), body))
         reply = json.dumps({"choices": [{"message": {"content": self.server.answer}}]}).encode()
-        self.send_response(200)
+        reply = reply if self.server.reply is None else self.server.reply
+        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.send_header("Content-Length", str(len(reply)))
         self.end_headers()
         self.wfile.write(reply)
@@ -139,6 +145,60 @@ def test_an_answer_without_a_score_is_kept_as_well(endpoint, tmp_path):
     for _ in range(2):
         assert judge(endpoint, tmp_path).score(PICTURE, PAIR) is None
     assert len(endpoint.asked) == 1
+
+
+PARTS = [{"type": "text", "text": "Fine.\nScore: "}, {"type": "image"}, {"type": "text", "text": "50"}]
+
+
+def test_an_answer_in_parts_is_read(endpoint, tmp_path):
+    endpoint.answer = PARTS
+    assert judge(endpoint, tmp_path).score(PICTURE, PAIR) == 50
+
+
+@pytest.mark.parametrize("answer", [None, "", "  ", 7, [], [None, 1], {"text": "Score: 50"}, True])
+def test_an_answer_without_text_is_not_kept_and_asked_for_again(endpoint, tmp_path, answer):
+    endpoint.answer = answer
+    for _ in range(2):
+        with pytest.raises(NoAnswerError, match="no text"):
+            judge(endpoint, tmp_path).score(PICTURE, PAIR)
+    assert len(endpoint.asked) == 2
+    endpoint.answer = "Score: 50"
+    assert judge(endpoint, tmp_path).score(PICTURE, PAIR) == 50
+
+
+@pytest.mark.parametrize(
+    "reply", [b'{"error": {"message": "no"}}', b"[]", b"null", b'{"choices": []}', b'{"choices": [null]}', b"7"]
+)
+def test_a_reply_of_another_form_is_no_answer(endpoint, tmp_path, reply):
+    endpoint.reply = reply
+    with pytest.raises(NoAnswerError, match="no answer"):
+        judge(endpoint, tmp_path).score(PICTURE, PAIR)
+
+
+@pytest.mark.parametrize("kept", ['{"answer": null}', '{"answer": 3}', "{}", "[]", "", "not json", "[" * 100_000])
+def test_an_answer_kept_by_an_older_version_without_text_is_asked_for_again(endpoint, tmp_path, kept):
+    judge(endpoint, tmp_path).score(PICTURE, PAIR)
+    (path,) = (tmp_path / "answers").iterdir()
+    path.write_text(kept)
+    assert judge(endpoint, tmp_path).score(PICTURE, PAIR) == 87.5
+    assert len(endpoint.asked) == 2
+
+
+def test_a_busy_endpoint_is_asked_again(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("tome_ext.research.judging.object_binding.request_json", partial(request_json, wait=no_wait))
+    endpoint.statuses = [429, 500, 503]
+    assert judge(endpoint, tmp_path).score(PICTURE, PAIR) == 87.5
+    assert len(endpoint.asked) == 4
+
+
+def no_wait(seconds):
+    assert 0 < seconds <= 60
+
+
+@pytest.mark.parametrize("text", ["score (score (", "score score ", "score: 1", "Score (0", "score   (", "1.1.1"])
+def test_a_long_answer_is_read_in_linear_time(text):
+    """Read in quadratic time, this does not end in minutes."""
+    read_score(text * 100_000)
 
 
 def test_the_key_is_not_written_anywhere(endpoint, tmp_path):

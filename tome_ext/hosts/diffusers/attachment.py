@@ -6,141 +6,166 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tome_ext.hosts.diffusers.call import UNetCall
-from tome_ext.hosts.diffusers.encoding import Understood, encode, understand
-from tome_ext.hosts.diffusers.noise import noise_level, noise_of, place_in_run
+from tome_ext.hosts.common.memory import release_memory, with_less_memory
+from tome_ext.hosts.common.text import encode_prompt
+from tome_ext.hosts.diffusers.announced import Announced, compare, texts_of
+from tome_ext.hosts.diffusers.call import Mismatch, UNetCall
+from tome_ext.hosts.diffusers.encoding import PipelineEncoder
+from tome_ext.hosts.diffusers.noise import Schedule, noise_level, noise_of
+from tome_ext.hosts.diffusers.report import ImageReport, Reports, label_of, moved
+from tome_ext.hosts.diffusers.unet import before_each_call, gradients_through, inner, recordable
 from tome_ext.method.attention import map_size
+from tome_ext.method.backward.autograd import ordinary
 from tome_ext.method.composition import Encoded, compose, substitute_ends
 from tome_ext.method.layers import select_layers
 from tome_ext.method.losses import paper_maps
 from tome_ext.method.objective import attention
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.prompts import Reading
+from tome_ext.method.window import inside
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass
-class ImageReport:
-    """What was done for one image.
-
-    ``losses``: for each refined step its number and, for each loss, the values of the image's objects by
-    iteration. ``maps`` and ``plain_maps``: (the object's words, its cross-attention [h, w], sum 1), of the composite
-    token and of the noun's token without ToMe, where they were asked for. ``bound``: whether it has composite tokens.
-    ``failure``: why it was made without a part of the method that was due for it, empty where none is missing; it is
-    among the warnings as well.
-    """
-
-    groups: Reading
-    warnings: list[str] = field(default_factory=list)
-    losses: list[dict[str, Any]] = field(default_factory=list)
-    maps: list[tuple[str, Tensor]] = field(default_factory=list)
-    plain_maps: list[tuple[str, Tensor]] = field(default_factory=list)
-    bound: bool = False
-    failure: str = ""
+# Where the maps are taken when nothing is refined: the layout has formed.
+_MAPS_FROM = 0.2
 
 
 @contextmanager
 def attach(
     pipe: Any,
     settings: Settings,
-    prompts: Sequence[str],
+    prompts: str | Sequence[str],
     *,
     images_per_prompt: int = 1,
-    clean: Sequence[str] | None = None,
+    clean: str | Sequence[str] | None = None,
     clip_skip: int | None = None,
+    lora_scale: float | None = None,
     record_maps: bool = False,
 ) -> Iterator[Attachment]:
     """ToMe on ``pipe`` within the context; afterwards the pipeline is exactly as it was.
 
-    ``prompts`` and ``images_per_prompt`` are those of the coming call, ``clean`` the clean prompts where they are
-    given by hand, ``clip_skip`` the call's own. ``record_maps`` costs two partial UNet passes a run. What fails
-    during sampling is reported and logged, and the images are made without it.
+    ``prompts`` and ``images_per_prompt`` are those of the coming calls, ``clean`` the clean prompts where they are
+    given by hand, ``clip_skip`` and ``lora_scale`` the calls' own (``lora_scale``: the ``scale`` among their
+    ``cross_attention_kwargs``). ``record_maps`` costs a partial UNet pass a run. Each call is compared with what is
+    announced here; what does not agree, and whatever else fails during sampling, is reported and logged, and the
+    images are sampled without it.
 
-    Raises GroupSyntaxError for groups that cannot be read, and ValueError for as many clean prompts as do not fit.
+    Raises GroupSyntaxError for groups that cannot be read, TypeError for prompts that are no text, ValueError for as
+    many clean prompts as do not fit, and RuntimeError where ToMe is attached already.
     """
-    if clean is not None and len(clean) != len(prompts):
-        raise ValueError(f"{len(clean)} clean prompts for {len(prompts)} prompts")
-    texts = [
-        understand(pipe, prompt, settings, clean=clean[number] if clean else None, clip_skip=clip_skip)
-        for number, prompt in enumerate(prompts)
-    ]
-    null = encode(pipe, [""], clip_skip)[0] if settings.phrase_latent == "own" else None
-    images = [text for text in texts for _ in range(images_per_prompt)]
+    texts, by_hand = texts_of(prompts, "prompts"), None if clean is None else texts_of(clean, "clean")
+    if by_hand is not None and len(by_hand) != len(texts):
+        raise ValueError(f"{len(by_hand)} clean prompts for {len(texts)} prompts")
+    if images_per_prompt < 1:
+        raise ValueError(f"images_per_prompt = {images_per_prompt}: must be at least 1")
+    encoder = PipelineEncoder(pipe, clip_skip, lora_scale)
+    images = [image for image in _announced(encoder, texts, by_hand, settings) for _ in range(images_per_prompt)]
+    null = encoder.encode("").tokens if settings.phrase_latent == "own" else None
     attachment = Attachment(pipe, settings, images, null, record_maps)
-    handle = pipe.unet.register_forward_pre_hook(attachment.before, with_kwargs=True)
-    try:
+    with before_each_call(pipe.unet, attachment.before):
         yield attachment
-    finally:
-        handle.remove()
+
+
+def _announced(
+    encoder: PipelineEncoder, texts: Sequence[str], clean: Sequence[str] | None, settings: Settings
+) -> list[Announced]:
+    """The prompts read and encoded, each once."""
+    keys: list[tuple[str, str | None]] = [(text, clean[number] if clean else None) for number, text in enumerate(texts)]
+    known: dict[tuple[str, str | None], Announced] = {}
+    for text, by_hand in dict.fromkeys(keys):
+        prompt = encode_prompt(encoder, text, settings, refine=settings.refines, clean=by_hand)
+        known[text, by_hand] = Announced(prompt, encoder.encode(text).tokens if prompt.located.groups else None)
+    return [known[key] for key in keys]
 
 
 class Attachment:
     """ToMe on one pipeline: follows the UNet's calls and changes their text. ``report`` has an entry per image."""
 
     def __init__(
-        self, pipe: Any, settings: Settings, images: Sequence[Understood], null: Tensor | None, record_maps: bool
+        self, pipe: Any, settings: Settings, images: Sequence[Announced], null: Tensor | None, record_maps: bool
     ) -> None:
-        self.report = [ImageReport(image.reading, image.warnings, bound=bool(image.located.groups)) for image in images]
+        entries = [ImageReport(one.prompt.reading, one.prompt.warnings, bound=one.bound) for one in images]
+        self._reports = Reports(entries)
         self._pipe, self._settings, self._images = pipe, settings, images
         self._null, self._record_maps = null, record_maps
         self._run: _Run | None = None
+        self._abandoned: Tensor | None = None  # the schedule of a call that is sampled without ToMe
+
+    @property
+    def report(self) -> list[ImageReport]:
+        """What was done, an entry per image."""
+        return self._reports.entries
 
     def before(self, unet: nn.Module, args: Any, kwargs: Any) -> tuple[tuple[()], dict[str, Any]] | None:
-        """The UNet's pre-hook: the arguments to call it with; None where it stays as it is."""
-        if not any(image.located.groups for image in self._images):
+        """The UNet's pre-hook: the arguments to call it with; None where they stay as they are."""
+        timesteps = self._pipe.scheduler.timesteps
+        if not any(image.bound for image in self._images) or self._abandoned is timesteps:
             return None
         try:
-            return (), self._step(unet, args, kwargs)
+            with ordinary():
+                return (), self._arguments(inner(unet), args, kwargs)
+        except Mismatch as error:
+            _log.warning("ToMe: %s", error)
+            self._reports.fail(f"sampled without ToMe: {error}")
         except Exception as error:
-            _log.exception("ToMe failed; the images are made without it")
-            self._fail(f"ToMe failed, so this step was made without it: {type(error).__name__}: {error}")
-            return None
+            _log.exception("ToMe failed; the images are sampled without it")
+            self._reports.fail(f"ToMe failed, so the rest is sampled without it: {type(error).__name__}: {error}")
+        self._abandoned = timesteps
+        return None
 
-    def _step(self, unet: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
-        call = UNetCall.of(args, kwargs, len(self._images))
-        timesteps = self._pipe.scheduler.timesteps
-        if self._run is None or self._run.timesteps is not timesteps or self._run.index >= self._run.total:
-            self._run = self._begin(call, timesteps)
+    def _arguments(self, unet: nn.Module, args: Any, kwargs: Any) -> dict[str, Any]:
+        guided = getattr(self._pipe, "do_classifier_free_guidance", None)
+        call = UNetCall.of(args, kwargs, len(self._images), guided=None if guided is None else bool(guided))
         run = self._run
-        progress = run.index / run.total
-        if self._settings.ets and not run.substituted and progress >= self._settings.ets_start - 1e-9:
+        if run is None or run.ends_before(self._pipe.scheduler.timesteps, call.timestep):
+            run = self._run = self._begin(call)
+        place = run.schedule.place(run.index, call.timestep)
+        if self._settings.ets != "off" and not run.substituted and place >= self._settings.ets_start - 1e-9:
             run.tokens = substitute_ends(run.tokens, run.encoded, self._settings)
             run.substituted = True
-        latents = call.latents
-        step = self._describe(unet, call, run)
+        step = self._describe(unet, call, run, place)
+        latents = None
         if step is not None and in_window(step, self._settings) and not run.failed:
             latents = self._refine(step, run)
-        if step is not None and self._record_maps and not run.recorded and progress >= run.maps_from:
+        last = run.index + 1 >= run.schedule.total
+        if step is not None and self._record_maps and not run.recorded and (last or place >= self._maps_from):
             run.recorded = True
-            try:
-                self._maps(replace(step, latents=latents), run, call)
-            except (RuntimeError, ValueError) as error:
-                self._warn(f"no attention maps: {error}")
+            self._record(step if latents is None else replace(step, latents=latents), run)
         run.index += 1
         keep = self._settings.pooled == "keep"
-        pooled = [None if keep else image.pooled for image in self._images]
+        pooled = [None if keep else image.prompt.vector for image in self._images]
         return call.changed(run.tokens.context, latents, pooled)
 
-    def _begin(self, call: UNetCall, timesteps: Tensor) -> _Run:
-        encoded = [
-            Encoded(row, image.located, image.phrases, image.clean, image.clean_ends, image.outside or {})
-            for row, image in zip(call.conditioning, self._images, strict=True)
-        ]
-        _, total = place_in_run(timesteps, call.timestep)
-        tokens = compose(encoded, self._settings)
-        settings = self._settings
-        maps_from = settings.window_stop if settings.refines else 0.2
-        return _Run(timesteps, total, encoded, tokens, min(maps_from, (total - 1) / total) - 1e-9)
+    @property
+    def _maps_from(self) -> float:
+        return (self._settings.window_stop if self._settings.refines else _MAPS_FROM) - 1e-9
 
-    def _describe(self, unet: nn.Module, call: UNetCall, run: _Run) -> Step | None:
+    def _begin(self, call: UNetCall) -> _Run:
+        compare(call, self._images)
+        schedule = Schedule(self._pipe.scheduler, call.timestep)
+        if self._settings.refines:
+            self._look_ahead(schedule)
+        encoded = [image.prompt.encoded(row) for row, image in zip(call.conditioning, self._images, strict=True)]
+        return _Run(schedule, encoded, compose(encoded, self._settings), schedule.start)
+
+    def _look_ahead(self, schedule: Schedule) -> None:
+        """Tell the user of a run that has no step to refine."""
+        coming = enumerate(schedule.coming, schedule.start)
+        if not any(inside(place, index, self._settings) for index, place in coming):
+            begin, settings = schedule.coming[0], self._settings
+            self._reports.warn(
+                f"no step is refined: the call samples from {begin:.2f} of the noise schedule on, the window is "
+                f"{settings.window_start:g} to {settings.window_stop:g}"
+            )
+
+    def _describe(self, unet: nn.Module, call: UNetCall, run: _Run, place: float) -> Step | None:
         """The call as the refinement sees it; None, once with a warning, for a scheduler it cannot follow."""
         if not (self._settings.refines or self._record_maps) or run.failed:
             return None
@@ -149,7 +174,7 @@ class Attachment:
             sigma = noise_level(scheduler, call.timestep)
             to_noise = noise_of(scheduler, sigma)
         except ValueError as error:
-            (self._fail if self._settings.refines else self._warn)(f"no refinement: {error}")
+            (self._reports.fail if self._settings.refines else self._reports.warn)(f"no refinement: {error}")
             run.failed = True
             return None
         null = call.null
@@ -159,84 +184,81 @@ class Attachment:
             unet=unet,
             latents=call.latents,
             predict=call.predictor(unet, to_noise, blank_pooled=self._settings.loss_pooled == "zeros"),
-            index=run.index,
-            total=run.total,
+            index=min(run.index, run.schedule.total - 1),
+            total=run.schedule.total,
             sigma=sigma,
             null=null,
             guidance=float(getattr(self._pipe, "guidance_scale", 1.0) or 1.0),
             resizable=call.resizable,
+            noise_place=place,
         )
 
-    def _refine(self, step: Step, run: _Run) -> Tensor:
-        try:
-            run.tokens, latents, report = refine(step, run.tokens, self._settings)
-        except Exception as error:
-            _log.exception("ToMe's refinement failed; the images are made without it")
-            run.failed = True
-            self._fail(f"refinement failed, so the images have none from here on: {type(error).__name__}: {error}")
-            if step.latents.is_cuda:
-                torch.cuda.empty_cache()
-            return step.latents
-        self._note(run.tokens, report)
-        return latents
+    def _refine(self, step: Step, run: _Run) -> Tensor | None:
+        """Refine the run's tokens; the latents for this call's prediction where they are other ones."""
 
-    def _note(self, tokens: Tokens, report: Report) -> None:
-        for image, entry in enumerate(self.report):
-            own = tokens.objects_of([image])
-            losses = {
-                name: [[row[number] for number in own if number in row] for row in rows]
-                for name, rows in (
-                    ("binding", report.binding),
-                    ("entropy", report.entropy),
-                    ("position", report.position),
-                )
-            }
-            if own:
-                entry.losses.append({"step": report.step, **{name: rows for name, rows in losses.items() if any(rows)}})
-                entry.warnings += report.warnings
+        def work(settings: Settings) -> tuple[Tokens, Tensor, Report]:
+            with recordable(step.unet), gradients_through(step.unet):
+                return refine(step, run.tokens, settings)
+
+        def report(error: Exception) -> None:
+            _log.exception("ToMe's refinement failed; the images are sampled without it")
+
+        release = partial(release_memory, step.latents.device)
+        attempt = with_less_memory(work, self._settings, release=release, report=report)
+        self._settings = attempt.settings
+        if attempt.result is None:
+            run.failed = True
+            reason = "for want of memory, " if attempt.short_of_memory else ""
+            self._reports.fail(f"refinement failed {reason}so the images have none from here on: {attempt.failure}")
+            return None
+        tokens, latents, found = attempt.result
+        self._reports.note(run.index - run.schedule.start, tokens, found)
+        run.moved |= {image for image in range(len(self._images)) if moved(image, run.tokens, tokens, found)}
+        self._reports.judge([image in run.moved for image in range(len(self._images))], run.flagged)
+        run.tokens = tokens
+        return latents if self._settings.latent_step and latents is not step.latents else None
+
+    def _record(self, step: Step, run: _Run) -> None:
+        """The attention maps of the composite tokens, from one pass that ends after the last layer needed."""
+        try:
+            with recordable(step.unet):
+                self._maps(step, run)
+        except (RuntimeError, ValueError) as error:
+            self._reports.warn(f"no attention maps: {error}")
 
     @torch.no_grad()
-    def _maps(self, step: Step, run: _Run, call: UNetCall) -> None:
-        layers = select_layers(step.unet, self._settings.layers)
-        images = sorted(set(run.tokens.image))
-        nouns = [group.noun[0] for encoded in run.encoded for group in encoded.located.groups]
-        plain_positions = [chunk * 77 + index for chunk, index in nouns]
-        both = (run.tokens.context, run.tokens.position, "maps"), (call.conditioning, plain_positions, "plain_maps")
-        for context, positions, name in both:
-            probabilities = attention(step, context, step.latents, images, layers)
-            size = map_size((step.latents.shape[-2], step.latents.shape[-1]), probabilities.shape[1])
-            for number, image in enumerate(run.tokens.image):
-                one = paper_maps(probabilities[images.index(image)][:, positions[number]][None])[0]
-                label = self._label(run, image, run.tokens.objects_of([image]).index(number))
-                getattr(self.report[image], name).append((label, one.view(size).cpu()))
-
-    def _label(self, run: _Run, image: int, number: int) -> str:
-        group = run.encoded[image].located.groups[number].group
-        related = [span.text for span in group.related] + [term.text for term in group.extra]
-        return " ".join([group.noun.text, *(f"+ {word}" for word in related)])
-
-    def _fail(self, text: str) -> None:
-        self._warn(text)
-        for entry in self.report:
-            if entry.bound:
-                entry.failure = entry.failure or text
-
-    def _warn(self, text: str) -> None:
-        for entry in self.report:
-            if text not in entry.warnings:
-                entry.warnings.append(text)
+    def _maps(self, step: Step, run: _Run) -> None:
+        tokens = run.tokens
+        images = sorted(set(tokens.image))
+        probabilities = attention(
+            step, tokens.context, step.latents, images, select_layers(step.unet, self._settings.layers)
+        )
+        size = map_size((step.latents.shape[-2], step.latents.shape[-1]), probabilities.shape[1])
+        for row, image in enumerate(images):
+            for number, group in zip(tokens.objects_of([image]), run.encoded[image].located.groups, strict=True):
+                one = paper_maps(probabilities[row][:, tokens.position[number]][None])[0]
+                self.report[image].maps.append((label_of(group), one.view(size).cpu()))
 
 
 @dataclass
 class _Run:
-    """One sampling run: its tokens, and how far it has come."""
+    """One sampling run: its place in the noise schedule, its tokens, and how far it has come.
 
-    timesteps: Tensor
-    total: int
+    ``index``: the coming call's, in the whole schedule. ``moved``: the images whose tokens a step has moved;
+    ``flagged``: those reported because none has.
+    """
+
+    schedule: Schedule
     encoded: list[Encoded]
     tokens: Tokens
-    maps_from: float
-    index: int = 0
+    index: int
     substituted: bool = False
     recorded: bool = False
     failed: bool = False
+    moved: set[int] = field(default_factory=set)
+    flagged: set[int] = field(default_factory=set)
+
+    def ends_before(self, timesteps: Tensor, timestep: float) -> bool:
+        """Whether a call at ``timestep`` is no longer of this run: another schedule, or its begin once more."""
+        again = self.index >= self.schedule.total and timestep >= self.schedule.first
+        return self.schedule.timesteps is not timesteps or again

@@ -9,6 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+
+class Mismatch(ValueError):
+    """A call samples something else than was announced."""
+
+
 _NAMES = ("sample", "timestep", "encoder_hidden_states")
 
 
@@ -16,20 +21,27 @@ _NAMES = ("sample", "timestep", "encoder_hidden_states")
 class UNetCall:
     """The arguments of one UNet call, for ``images`` images, behind as many negative rows with guidance.
 
-    ``batch`` is the number of rows; the images' own rows are its last ``images``.
+    ``batch`` is the number of rows; the images' own rows are its last ``images``. ``guidance_known``: whether the
+    pipeline itself tells if it uses guidance.
     """
 
     arguments: dict[str, Any]
     images: int
+    guidance_known: bool = False
 
     @classmethod
-    def of(cls, args: Sequence[Any], kwargs: Mapping[str, Any], images: int) -> UNetCall:
-        """Read the arguments; ValueError for a batch that is not one row, or two, for each image."""
+    def of(cls, args: Sequence[Any], kwargs: Mapping[str, Any], images: int, *, guided: bool | None = None) -> UNetCall:
+        """Read the arguments. ``guided``: whether the pipeline uses guidance; None where it does not tell.
+
+        Raises Mismatch for another number of rows than one for each image, or two with guidance.
+        """
         arguments = {**dict(zip(_NAMES, args, strict=False)), **kwargs}
         rows = len(arguments["sample"])
-        if rows not in (images, 2 * images):
-            raise ValueError(f"attached for {images} images, but the UNet was called with {rows} rows")
-        return cls(arguments, images)
+        expected = {None: (images, 2 * images), False: (images,), True: (2 * images,)}[guided]
+        if rows not in expected:
+            how = {None: "", False: " without guidance", True: " with guidance"}[guided]
+            raise Mismatch(f"attached for {images} image(s), but the UNet was called with {rows} rows{how}")
+        return cls(_ordinary(arguments), images, guided is not None)
 
     @property
     def batch(self) -> int:
@@ -73,13 +85,16 @@ class UNetCall:
         """The timestep, of all rows."""
         return float(torch.as_tensor(self.arguments["timestep"]).reshape(-1)[0])
 
-    def changed(self, context: Tensor, latents: Tensor, pooled: Sequence[Tensor | None]) -> dict[str, Any]:
-        """The arguments with other text, latents and pooled vectors (None: its own) for the images."""
+    def changed(self, context: Tensor, latents: Tensor | None, pooled: Sequence[Tensor | None]) -> dict[str, Any]:
+        """The arguments with other text for the images, and other latents and pooled vectors (None: its own).
+
+        Other latents are for all rows of an image, the negative one included.
+        """
         arguments = dict(self.arguments)
         text = arguments["encoder_hidden_states"].clone()
         text[self.first :] = context.to(text)
         arguments["encoder_hidden_states"] = text
-        if latents is not self.latents:
+        if latents is not None:
             sample = arguments["sample"].clone()
             for start in range(0, self.batch, self.images):
                 sample[start : start + self.images, : self.channels] = latents.to(sample)
@@ -96,7 +111,7 @@ class UNetCall:
     def predictor(
         self, unet: nn.Module, to_noise: Callable[[Tensor, Tensor], Tensor], *, blank_pooled: bool
     ) -> Callable[[Tensor, Tensor, Sequence[int]], Tensor]:
-        """A noise predictor for :class:`tome_ext.refinement.Step`; ``to_noise`` (output, latents) converts to ε.
+        """A noise predictor for :class:`tome_ext.method.state.Step`; ``to_noise`` (output, latents) converts to ε.
 
         Everything else that the call was given (ControlNet residuals, sizes, …) goes along by rows.
         ``blank_pooled``: with zeros in place of SDXL's pooled vector.
@@ -117,6 +132,17 @@ class UNetCall:
             return to_noise(unet.forward(**arguments)[0], latents)
 
         return predict
+
+
+def _ordinary(value: Any) -> Any:
+    """``value`` with copies of what was computed under inference_mode, which no gradient may pass."""
+    if isinstance(value, Tensor):
+        return value.clone() if value.is_inference() else value
+    if isinstance(value, dict):
+        return {key: _ordinary(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_ordinary, value))
+    return value
 
 
 def select_rows(value: Any, rows: Sequence[int], batch: int) -> Any:

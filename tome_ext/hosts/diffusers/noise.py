@@ -1,4 +1,4 @@
-"""Noise levels and kinds of prediction, from what a pipeline's scheduler was trained with."""
+"""Noise levels, places in the noise schedule and kinds of prediction, from a pipeline's scheduler."""
 
 from __future__ import annotations
 
@@ -36,10 +36,32 @@ def noise_of(scheduler: Any, sigma: float) -> Callable[[Tensor, Tensor], Tensor]
     raise ValueError(f"prediction_type = {kind!r}: must be epsilon, v_prediction or sample")
 
 
-def place_in_run(timesteps: Tensor, timestep: float) -> tuple[int, int]:
-    """How many calls the run has left from the first one, at ``timestep``: (start, total).
+class Schedule:
+    """The whole noise schedule of one call of a pipeline; an image-to-image call begins somewhere within it.
 
-    An image-to-image run begins somewhere within the scheduler's timesteps.
+    ``total``: its number of model calls, ``start``: the first one that is made.
     """
-    start = int(torch.as_tensor(timesteps).float().cpu().sub(timestep).abs().argmin())
-    return start, len(timesteps) - start
+
+    def __init__(self, scheduler: Any, first: float) -> None:
+        self.timesteps: Tensor = scheduler.timesteps
+        self._known = getattr(scheduler, "alphas_cumprod", None) is not None
+        self._levels: list[float] = torch.as_tensor(self.timesteps).float().cpu().tolist()
+        self.first, self.total = first, len(self._levels)
+        self.start = min(range(self.total), key=lambda index: abs(self._levels[index] - first))
+
+    def place(self, index: int, timestep: float) -> float:
+        """Where in the noise schedule a call is: 0 at its strongest noise, which is where a picture begins, 1 at none.
+
+        Timesteps are places in the model's own noise schedule, so a sampler that makes two calls at a level, spends
+        its steps unevenly or begins late is no different. Where they are something else (schedulers without ᾱ), it
+        is the share of the calls.
+        """
+        highest = max(self._levels)
+        if not self._known or highest <= 0:
+            return min(index, self.total - 1) / self.total
+        return min(max(1 - timestep / highest, 0.0), 1.0)
+
+    @property
+    def coming(self) -> list[float]:
+        """The place of each call from the first one made."""
+        return [self.place(index, self._levels[index]) for index in range(self.start, self.total)]

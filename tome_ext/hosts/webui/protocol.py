@@ -13,15 +13,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from tome_ext.hosts.common import text as common
+from tome_ext.hosts.common.text import Encoding as Encoding
 from tome_ext.method.state import Step
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """A text as the host's text encoders see it: ``tokens`` [T, D], and SDXL's ``vector`` [V] (None elsewhere)."""
-
-    tokens: Tensor
-    vector: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -40,20 +34,8 @@ Schedule = tuple[Entry, ...]
 AFTER = "_tome_after"
 
 
-class TextEncoder(Protocol):
+class TextEncoder(common.TextEncoder, Protocol):
     """The loaded model's text encoders, as they are set for the sampling pass that is about to start."""
-
-    def chunks(self, text: str) -> Sequence[Any]:
-        """The host's own token chunks of ``text``, of 77 tokens each."""
-        ...
-
-    def ids(self, text: str) -> Sequence[int]:
-        """The tokens of ``text`` without start and end tokens and without any syntax."""
-        ...
-
-    def encode(self, text: str) -> Encoding:
-        """``text`` encoded alone, with the same settings as the prompt; the result is our own copy."""
-        ...
 
     def zero_pooled_vector(self) -> Tensor | None:
         """SDXL's vector [V] with zeros in place of the pooled text; None for a model without one."""

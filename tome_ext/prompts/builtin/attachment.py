@@ -1,284 +1,277 @@
-"""What belongs to which noun phrase: the second pass of the built-in parser.
+"""What belongs to which noun phrase: the pass that gives attributes and sub-objects to their owners.
 
 From left to right, each noun phrase takes what follows it directly and surely: "that is red", "with
-glasses", "wearing a red hat and a scarf", "in a blue dress". Everything else stays where it is: a spatial
-word or a verb between two objects never makes one a part of the other.
+glasses", "wearing a red hat and a scarf", "in a blue dress". What stands further away goes to the one object
+of the sentence that can own it, else to none. A spatial word or a verb between two objects never makes one a
+part of the other.
 """
 
 from __future__ import annotations
 
-from tome_ext.prompts.builtin.noun_phrases import Item
+from tome_ext.prompts.builtin.items import Item
+from tome_ext.prompts.builtin.links import Links, predicate
+from tome_ext.prompts.builtin.owners import Owners, stem
+from tome_ext.prompts.builtin.sub_objects import take_objects
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
-from tome_ext.prompts.lexicon.ownership import belongs, can_share, surely_continues
-from tome_ext.prompts.parsed import Mention
+from tome_ext.prompts.lexicon.ownership import can_share, worn_or_grown
+from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 # A joint and what may follow it when a noun phrase goes on: "and holding", ", wearing", "and with".
-_GOES_ON = {("and", "hold"), ("and", "dressed"), ("and", "with"), ("comma", "hold"), ("comma", "dressed")}
+_GOES_ON = {
+    ("and", "hold"),
+    ("and", "dressed"),
+    ("and", "with"),
+    ("and", "rel"),
+    ("comma", "hold"),
+    ("comma", "dressed"),
+}
+_PAINTED = frozenset({"painted", "colored", "coloured", "dyed"})
+_PRONOUNS = frozenset({"he", "she", "it", "they"})
 
 
-def attach(words: list[Word], items: list[Item]) -> list[Mention]:
+def attach(words: list[Word], items: list[Item]) -> list[ParsedObject]:
     """The objects of a prompt, each with its sub-objects."""
-    return _Attacher(words, items).run()
+    return _Attachment(words, items).run()
 
 
-class _Attacher:
+class _Attachment:
     def __init__(self, words: list[Word], items: list[Item]) -> None:
-        self.words = words
+        self.links = Links(words, items)
         self.items = items
-        self.found: list[Mention] = []
-        self.heads: list[str] = []
-        self.taken: set[str] = set()  # the verbs that have a subject ("wearing")
+        self.owners = Owners(self.links)
+        self.found: list[ParsedObject] = []
 
-    def kind(self, at: int) -> str:
-        return self.items[at].kind if at < len(self.items) else "hard"
-
-    def run(self) -> list[Mention]:
+    def run(self) -> list[ParsedObject]:
         at = 0
         while at < len(self.items):
             item = self.items[at]
-            if item.kind == "np" and item.mention is not None:
-                self._add(item)
-                at = self._share(at, self._tail(item.mention, item.low, at + 1))
-            elif item.kind in ("hold", "dressed") and self.found:
-                at = self._late(at)
+            if item.kind == "hard":
+                self.owners.new_sentence()
+                at += 1
+            elif item.kind == "np" and item.parsed is not None and (end := self.listed_after(at)):
+                self.found.append(item.parsed)
+                at = end
+            elif item.kind == "np" and item.parsed is not None:
+                self.shared_noun(at, item.parsed)
+                self.found.append(item.parsed)
+                self.owners.add(item)
+                at = self.after_noun(item, at)
+            elif item.kind in ("hold", "dressed", "with") or item.low == "in":
+                at = self.away_from_noun(at)
             else:
+                if item.kind == "comma":
+                    self.owners.new_tag()
                 at += 1
         return self.found
 
-    def _add(self, item: Item) -> None:
-        assert item.mention is not None
-        self.found.append(item.mention)
-        self.heads.append(item.low)
+    def listed_after(self, at: int) -> int:
+        """The place after "hair, blonde, long;" where semicolons divide and commas do not, else 0."""
+        links, end = self.links, at + 1
+        before = links.low(at - 1) if at else ";"
+        while links.kind(end) == "comma" and links.kind(end + 1) == "adj" and before in (";", "\n"):
+            end += 2
+        closed = links.low(end) == ";" or (before == ";" and at > 0 and links.kind(end) == "hard")
+        own = self.items[at].parsed
+        if end == at + 1 or not closed or own is None:
+            return 0
+        for k in range(at + 1, end, 2):
+            found = links.adjectives(k + 1)
+            own.related += found.related if found else []
+            own.dropped += links.span(k, k + 1)
+        return end
 
-    def _late(self, at: int) -> int:
-        """A participle away from its noun ("a cat on a sofa wearing a hat", "1girl, wearing a hat")."""
-        here = self._clause_start(at)
-        candidates = [k for k, m in enumerate(self.found) if lexicon.animate(self.heads[k]) and m.noun[0] >= here]
-        if len(candidates) != 1:
-            return at + 1
-        target = candidates[0]
-        return max(at + 1, self._tail(self.found[target], self.heads[target], at))
+    def shared_noun(self, at: int, found: ParsedObject) -> None:
+        """ "three red and two blue balls": the noun is that of both."""
+        first = self.links.adjectives(at - 2)
+        if first is not None and self.links.kind(at - 1) == "and" and found.determined and found.related:
+            counted = first.kept and self.links.words[first.kept[0]].low not in vocab.ARTICLES
+            if counted and self.links.only_colours(at - 2):
+                found.related = first.related + found.related
 
-    def _clause_start(self, at: int) -> int:
-        """The first word of the sentence that an item stands in."""
-        for k in range(at - 1, -1, -1):
-            if self.items[k].kind == "hard":
-                return self.items[k].end
-        return 0
-
-    def _tail(self, subject: Mention, head: str, at: int) -> int:
-        """Take in what follows a noun phrase, as far as it surely belongs to it; the place after it."""
+    def after_noun(self, item: Item, place: int) -> int:
+        """Take in what follows a noun phrase at ``place``, as far as it surely belongs to an object."""
+        at, owner = place + 1, item
         while True:
-            then = self._one(subject, head, at)
-            if then == at and (self.kind(at), self.kind(at + 1)) in _GOES_ON:
-                further = self._one(subject, head, at + 1)
-                if further > at + 1:
-                    subject.dropped += self._span(at, at + 1)
-                    then = further
+            then, owner = self.one(item, owner, at, at)
+            if then == at and (self.links.kind(at), self.links.kind(at + 1)) in _GOES_ON:
+                then, owner = self.one(item, owner, at, at + 1)
             if then == at:
-                return at
-            at = then
-
-    def _span(self, start: int, end: int) -> list[int]:
-        """Word numbers of the items ``start:end``."""
-        return list(range(self.items[start].start, self.items[end - 1].end)) if end > start else []
-
-    def _one(self, subject: Mention, head: str, at: int) -> int:
-        """One attribute or sub-object phrase at ``at``; the place after it, or ``at`` when there is none."""
-        first = at
-        if self.kind(at) == "comma" and self.kind(at + 1) == "rel":
-            at += 1
-        relative = self.kind(at) == "rel"
-        if relative:
-            at += 1
-        while self.kind(at) == "cop" and self.kind(at + 1) in ("cop", "hold", "dressed"):
-            at += 1
-        kind = self.kind(at)
-        if kind == "cop":
-            done = self._copula(subject, first, at)
-        elif kind == "have" and (relative or lexicon.animate(head)):
-            done = self._objects(subject, head, first, at, at + 1, "with")
-        elif kind == "hold" and self._holds(head, relative, at):
-            done = self._objects(subject, head, first, at, at + 1, "hold")
-        elif kind == "dressed" and not relative:
-            done = self._objects(subject, head, first, at, at + 1, "dressed")
-        elif kind == "with" and not relative:
-            done = self._objects(subject, head, first, at, at + 1, "with")
-        elif kind == "prep" and self.items[at].low == "in" and not relative:
-            done = self._dress(subject, head, at)
-        elif (
-            kind == "verb"
-            and self.items[at].low in ("painted", "colored", "coloured", "dyed")
-            and self.kind(at + 1) == "adj"
-        ):
-            done = self._adjectives(subject, first, at, at + 1)
-        else:
-            done = first
-        return done
-
-    def _holds(self, head: str, relative: bool, at: int) -> bool:
-        """A person or an animal; a thing where nobody else is there to wear it ("a vase wearing a hat"), or beside
-        them ("a dog and a vase holding flowers", "a cat wearing a hat and a vase wearing a scarf")."""
-        if relative or lexicon.animate(head):
-            return True
-        verb, own = self.items[at], self.items[at - 1]
-        if not verb.low.endswith("ing") or not any(lexicon.animate(h) for h in self.heads):
-            return verb.low.endswith("ing")
-        joint = at - 2
-        while self.kind(joint) in ("and", "comma"):
-            joint -= 1
-        if own.mention is None or not own.mention.kept or joint == at - 2:
-            return False
-        if _stem(verb) in self.taken:
-            return True
-        thing = not (lexicon.wearable(head) or lexicon.part(head) or lexicon.place(head))
-        return thing and self.kind(joint) == "np" and lexicon.animate(self.items[joint].low)
-
-    def _adjectives(self, subject: Mention, first: int, verb: int, at: int) -> int:
-        adj = self.items[at].mention
-        assert adj is not None
-        subject.dropped += self._span(first, verb) + adj.dropped
-        subject.related += self._span(verb, at) + adj.related
-        return at + 1
-
-    def _copula(self, subject: Mention, first: int, at: int) -> int:
-        """ "is red", "that is black and white"; "is" with anything else is a verb."""
-        end = at + 1
-        while self.kind(end) == "cop":
-            end += 1
-        adj = self.items[end].mention if end < len(self.items) and self.kind(end) == "adj" else None
-        if adj is None or not any(self._describes(i) for i in adj.related):
-            return first
-        subject.related += adj.related
-        subject.dropped += self._span(first, end) + adj.dropped
-        return end + 1
-
-    def _describes(self, word: int) -> bool:
-        low = self.words[word].low
-        if low in vocab.QUALITY_ATTRIBUTES and low not in vocab.HARD_ATTRIBUTES:
-            return False
-        return low in vocab.HARD_ATTRIBUTES or lexicon.info(low).adjective > lexicon.info(low).verb
-
-    def _dress(self, subject: Mention, head: str, at: int) -> int:
-        """ "in a blue dress", "in pink": for people, animals and what is treated like them."""
-        if not (lexicon.animate(head) or not lexicon.info(head).known):
-            return at
-        after = self.items[at + 1] if at + 1 < len(self.items) else None
-        if after is None or after.mention is None:
-            return at
-        if after.kind == "adj" and all(
-            self.words[i].low in vocab.COLOURS | vocab.INTENSIFIERS for i in after.mention.related
-        ):
-            subject.related += [self.items[at].start, *after.mention.related]
-            subject.dropped += after.mention.dropped
-            return at + 2
-        if after.kind == "np" and lexicon.wearable(after.low):
-            return self._objects(subject, head, at, at, at + 1, "dressed")
+                break
+            item, at = owner, self.before_next_verb(owner, at, then)
+        self.share(place, at)
         return at
 
-    def _objects(self, subject: Mention, head: str, first: int, link: int, at: int, how: str) -> int:
-        """A list of sub-objects after a linking word; the place after it, or ``first`` when the first is none."""
-        item = self.items[at] if at < len(self.items) else None
-        if how == "dressed" and self.kind(at) == "adj" and self.items[link].kind == "dressed":
-            return self._adjectives(subject, first, link, at)
-        if item is None or item.kind != "np" or item.mention is None or self._placed(at + 1):
-            return first
-        if how == "with" and any(self.words[i].low in vocab.POSSESSIVES for i in item.mention.kept):
-            how = "own"
-        if not belongs(head, item.low, how):
-            return first
-        subject.dropped += self._span(first, link)
-        subject.related += self._span(link, link + 1)
-        self.taken.add(_stem(self.items[link]))
-        last = item
-        subject.absorb(item.mention)
-        at += 1
-        while True:
-            at = self._nested(subject, at, last.low)
-            end = at
-            while self.kind(end) in ("and", "comma") and end - at < 2:
-                end += 1
-            after = self.items[end] if end > at and end < len(self.items) else None
-            if after is None or after.mention is None or not self._continues(head, last, after, end, how):
-                return at
-            if self._has_its_own(head, self.items[link], last, end):
-                return at
-            subject.dropped += self._span(at, end)
-            subject.absorb(after.mention)
-            last, at = after, end + 1
+    def one(self, item: Item, owner: Item, first: int, at: int) -> tuple[int, Item]:
+        """One attribute or sub-object phrase at ``at``: the place after it with its owner, or ``first``.
 
-    def _placed(self, at: int) -> bool:
-        """ "on it", "behind it": what is there is no part of it."""
-        return self.kind(at) == "prep" and at + 1 < len(self.items) and self.items[at + 1].low in ("it", "them")
-
-    def _nested(self, subject: Mention, at: int, low: str) -> int:
-        """Attributes of the sub-object itself: "a hat that is red", "a hat with a feather", "a cup of coffee"."""
-        while True:
-            then = at
-            if self.kind(at) == "rel" and self.kind(at + 1) == "cop":
-                then = self._copula(subject, at, at + 1)
-            elif self.kind(at) == "with" and not lexicon.animate(low):
-                then = self._objects(subject, low, at, at, at + 1, "with")
-            elif self.kind(at) == "prep" and self.items[at].low == "of" and self.kind(at + 1) == "np":
-                inner = self.items[at + 1]
-                if inner.mention is not None and not lexicon.animate(inner.low):
-                    subject.related += self._span(at, at + 1)
-                    subject.absorb(inner.mention)
-                    then = at + 2
-            if then == at:
-                return at
-            at = then
-
-    def _continues(self, head: str, last: Item, after: Item, at: int, how: str) -> bool:
-        """Whether "and X" goes on with the sub-objects: surely so for clothes and parts, or without an article."""
-        low = after.low
-        if after.kind != "np" or after.mention is None or not belongs(head, low, how):
-            return False
-        separated = any(self.items[k].kind == "comma" for k in range(at - 2, at) if k >= 0)
-        if separated and not after.mention.kept and self.items[at - 1].kind != "and":
-            return False
-        if surely_continues(last.low, low):
-            return True
-        if self.kind(at + 1) in ("with", "hold", "dressed", "have") or (
-            self.kind(at + 1) in ("rel", "cop") and not lexicon.wearable(low)
-        ):
-            return False
-        return not after.mention.kept and self.items[at - 1].kind == "and"
-
-    def _has_its_own(self, head: str, link: Item, last: Item, at: int) -> bool:
-        """Whether what follows "and" has sub-objects of its own ("a moon wearing boots and a heart wearing a hat").
-
-        In "a man with a hat and a coat holding a sword" the man holds it: the verb is another one.
+        ``item``: the noun phrase before it. Words from ``first`` on go with it.
         """
-        then = at + 1
-        while self.kind(then) in ("rel", "cop"):
-            then += 1
-        if self.kind(then) in ("hold", "dressed"):
-            return not lexicon.animate(head) or _stem(self.items[then]) == _stem(link)
-        if self.kind(then) != "with" or link.kind != "with" or lexicon.animate(head):
-            return False
-        worn = self.items[then + 1].low if self.kind(then + 1) == "np" else ""
-        return bool(worn) and lexicon.wearable(last.low) and lexicon.wearable(worn)
+        links = self.links
+        if links.kind(at) == "comma" and links.kind(at + 1) == "rel":
+            at += 1
+        relative = links.kind(at) == "rel"
+        at += relative
+        copula = links.kind(at) == "cop"
+        while links.kind(at) == "cop" and links.kind(at + 1) in ("cop", "hold", "dressed"):
+            at += 1
+        found = self.owner_of(item, at, relative, first)
+        if found is None or found.parsed is None:
+            return first, owner
+        then = self.give(found, first, at, relative)
+        if then > first and copula and links.kind(at) in ("hold", "dressed"):
+            self.keep_copula(found, first, at, then)
+        plural = links.low(at) in ("are", "were") or (
+            links.kind(at) in ("hold", "dressed", "with") and lexicon.info(links.low(at + 1)).plural
+        )
+        if then > first and found is item and plural:
+            self.share_later(item, first)
+        return then, found if then > first else owner
 
-    def _share(self, at: int, then: int) -> int:
-        """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
-        first = self.items[at].mention
-        assert first is not None
-        if then != at + 1 or not first.related or max(first.related) > first.noun[0] or self.kind(then) != "and":
+    def owner_of(self, item: Item, at: int, relative: bool, first: int) -> Item | None:
+        """The object that what stands at ``at`` belongs to; None where that is not sure."""
+        kind, low = self.links.kind(at), self.links.low(at)
+        if kind == "cop":
+            return self.owners.of_predicate(item, at, relative)
+        if kind == "have":
+            return item if relative or item.animate else None
+        if kind == "hold":
+            if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
+                return item if item is self.owners.only() else None
+            return self.owners.of_held(item, at, relative)
+        if relative:
+            return None
+        if kind == "dressed":
+            return self.owners.of_held(item, at, relative) if low in vocab.CLOTHED else item
+        if kind == "with":
+            return self.owners.of_with(item, at)
+        if low in ("in", "of") and self.links.low(at + 1) in vocab.PROPERTIES:
+            return item
+        if low == "in":
+            return self.owners.of_clothes(item, at)
+        if kind == "verb" and low in _PAINTED:
+            return item
+        if kind == "adj":
+            return item
+        return None
+
+    def give(self, owner: Item, first: int, at: int, relative: bool) -> int:
+        """Give ``owner`` what stands at ``at``; the place after it, ``first`` where it cannot belong to it."""
+        links, kind, low = self.links, self.links.kind(at), self.links.low(at)
+        if kind == "cop":
+            return predicate(links, owner, first, at)
+        if kind == "have":
+            return take_objects(links, owner, first, at, at + 1, "with")
+        if kind == "hold":
+            self.owners.verbs.add(stem(self.items[at]))
+            if low in vocab.WEARING and links.only_colours(at + 1):
+                return links.takes(owner, first, at, at + 1)
+            return take_objects(links, owner, first, at, at + 1, "hold")
+        if kind == "dressed":
+            if links.adjectives(at + 1):
+                return links.takes(owner, first, at, at + 1)
+            return take_objects(links, owner, first, at, at + 1, "dressed" if low in vocab.CLOTHED else "made")
+        if kind == "with" or low in ("in", "of"):
+            if links.low(at + 1) in vocab.PROPERTIES:
+                return take_objects(links, owner, first, at, at + 1, "with")
+            if low == "in":
+                return self.clothes(owner, first, at)
+            return take_objects(links, owner, first, at, at + 1, "with") if kind == "with" else first
+        if kind == "verb" and low in _PAINTED and links.adjectives(at + 1):
+            return links.takes(owner, first, at, at + 1)
+        if kind == "adj" and first == at and self.stands_alone(at):
+            return links.takes(owner, first, at, at)
+        return first
+
+    def clothes(self, owner: Item, first: int, at: int) -> int:
+        """ "in a blue dress", "in pink"."""
+        links = self.links
+        if links.only_colours(at + 1):
+            return links.takes(owner, first, at, at + 1)
+        if links.phrase(at + 1) is not None and lexicon.wearable(links.low(at + 1)):
+            return take_objects(links, owner, first, at, at + 1, "dressed")
+        return first
+
+    def stands_alone(self, at: int) -> bool:
+        """ "a car red": a colour after its noun, with nothing else that it could describe."""
+        return self.links.only_colours(at) and self.links.kind(at + 1) in ("hard", "and") and not self.np_after(at)
+
+    def np_after(self, at: int) -> bool:
+        return self.links.kind(at + 1) == "and" and self.links.kind(at + 2) == "adj"
+
+    def keep_copula(self, owner: Item, first: int, at: int, then: int) -> None:
+        """ "a woman is wearing a hat while walking": the walking needs the "is"."""
+        links, own = self.links, owner.parsed
+        joined = links.kind(then) == "and" or links.low(then) == "while"
+        if own is not None and joined and links.kind(then + 1) == "verb":
+            words = set(links.span(first, at))
+            own.dropped = [i for i in own.dropped if i not in words]
+
+    def before_next_verb(self, owner: Item, first: int, then: int) -> int:
+        """Drop "while" or "and" between a phrase that goes and a participle that stays."""
+        links, own = self.links, owner.parsed
+        held = any(links.kind(k) in ("hold", "dressed") for k in range(first, min(first + 4, then)))
+        if own is None or not held or links.kind(then + 1) != "verb":
             return then
-        second = self.items[then + 1] if then + 1 < len(self.items) else None
-        if second is None or second.kind != "np" or second.mention is None:
-            return then
-        bare = not second.mention.related and not second.mention.kept
-        ends = self.kind(then + 2) not in ("with", "hold", "rel", "dressed")
-        sure = bool(first.kept) or lexicon.info(self.items[at].low).plural
-        if bare and ends and sure and can_share(second.low):
-            second.mention.shared = list(first.related)
+        if links.kind(then) == "and" or (links.low(then) == "while" and links.low(then + 1).endswith("ing")):
+            own.dropped += links.span(then, then + 1)
+            return then + 1
         return then
 
+    def away_from_noun(self, at: int) -> int:
+        """A phrase that does not follow its noun ("a cat sleeping, wearing a hat", "woman, she wears a dress")."""
+        links = self.links
+        first = at
+        while links.kind(first - 1) == "cop":
+            first -= 1
+        previous = links.low(first - 1)
+        if previous in _PRONOUNS | vocab.ALL_OF | {"while"} or links.kind(first - 1) == "and":
+            first -= 1
+        if previous in _PRONOUNS and links.kind(first - 1) not in ("comma", "and"):
+            return at + 1
+        worn = links.phrase(at + 1) is not None and worn_or_grown(links.low(at + 1))
+        if links.kind(at) in ("with", "prep") and not (worn and links.kind(at - 1) in ("verb", "comma", "other")):
+            return at + 1
+        if links.kind(at) == "prep" and not lexicon.wearable(links.low(at + 1)):
+            return at + 1
+        owner = self.owners.only() or self.owners.alone()
+        if owner is None:
+            return at + 1
+        then = self.give(owner, first, at, False)
+        if then <= at:
+            return at + 1
+        then = self.before_next_verb(owner, at, then)
+        while True:
+            more, _ = self.one(owner, owner, then, then)
+            if more == then and (links.kind(then), links.kind(then + 1)) in _GOES_ON:
+                more, _ = self.one(owner, owner, then, then + 1)
+            if more == then:
+                return then
+            then = more
 
-def _stem(verb: Item) -> str:
-    """The same for "wearing" and "wears"."""
-    return verb.low[:4]
+    def share_later(self, owner: Item, first: int) -> None:
+        """ "Tom and Jerry wearing red hats", "a cat and a dog are black": what comes after is of both."""
+        links, own = self.links, owner.parsed
+        if own is None or links.kind(first - 2) != "and" or links.items[first - 1] is not owner:
+            return
+        other = links.items[first - 3] if links.kind(first - 3) == "np" else None
+        if other is None or other.parsed is None or other.role != owner.role or other.parsed.related:
+            return
+        if other.animate == owner.animate and other.bare == owner.bare and not lexicon.info(owner.low).plural:
+            other.parsed.shared = [i for i in own.related if i > own.noun[-1]]
+
+    def share(self, at: int, then: int) -> None:
+        """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
+        links, first = self.links, self.items[at].parsed
+        assert first is not None
+        if then != at + 1 or not first.related or max(first.related) > first.noun[0] or links.kind(then) != "and":
+            return
+        second = links.phrase(then + 1)
+        if second is None or links.low(then) == "or":
+            return
+        bare = not second.related and not second.determined and not self.items[then + 1].name
+        ends = links.kind(then + 2) not in ("with", "hold", "rel", "dressed", "cop") and links.low(then + 2) != "in"
+        sure = first.determined or lexicon.info(self.items[at].low).plural
+        if bare and ends and sure and can_share(links.low(then + 1)):
+            second.shared = list(first.related)

@@ -1,7 +1,8 @@
 """How often a word is a noun, a verb, an adjective or an adverb, and what kind of thing a noun names.
 
 The table in ``embedded/lexicon.txt.gz`` is derived from WordNet 3.0 (licence beside it) by
-``tome_ext/embedded/make_lexicon.py``. It is read once, on first use.
+``tome_ext/embedded/make_lexicon.py``. ``embedded/things.txt`` says what the nouns of prompts name where WordNet's
+first sense is another one. Both are read once, on first use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from tome_ext.prompts.lexicon import vocabulary as vocab
 
 _FILE = Path(__file__).parents[2] / "embedded" / "lexicon.txt.gz"
+_THINGS = _FILE.with_name("things.txt")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Info:
     third: bool = False
     participle: bool = False
     known: bool = True
+    listed: bool = False
+    """Whether the very form is an adjective in WordNet ("glowing", not "chasing")."""
 
     @property
     def attribute(self) -> bool:
@@ -59,7 +63,22 @@ def _table() -> _Table:
             phrases = frozenset(words.split())
         else:
             codes.update(dict.fromkeys(words.split(), code))
-    return _Table(codes, irregular, phrases)
+    return _Table(codes, irregular, phrases | _add_things(codes))
+
+
+def _add_things(codes: dict[str, str]) -> set[str]:
+    """Give the nouns of ``things.txt`` their flags; the fixed names among them."""
+    names = set()
+    for line in _THINGS.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        flags, words = line.split("\t")
+        for word in words.split():
+            counts = codes.get(word, "n2:").split(":")[0]
+            codes[word] = f"{counts if 'n' in counts else 'n2' + counts}:{flags}"
+            if "_" in word:
+                names.add(word)
+    return names
 
 
 @lru_cache(maxsize=2048)
@@ -122,7 +141,7 @@ def info(word: str) -> Info:
     if word.endswith(("ed", "ing")) and not adjective and verb and not noun:
         adjective = 1
     participle = verb > 0 and own.verb == 0 and word.endswith(("ed", "ing"))
-    return Info(noun, verb, adjective, own.adverb, flags, plural, third, participle)
+    return Info(noun, verb, adjective, own.adverb, flags, plural, third, participle, listed=own.adjective > 0)
 
 
 def _guess(word: str) -> Info:
@@ -152,24 +171,46 @@ def is_phrase(*words: str) -> bool:
     return (name.endswith("s") and name[:-1] in phrases) or (name.endswith("es") and name[:-2] in phrases)
 
 
+def name_with_flags(*words: str) -> str:
+    """These words as one entry of ``things.txt`` ("hot_dog"), "" where they are none."""
+    codes = _table().codes
+    name = "_".join(words)
+    return name if name in codes else name[:-1] if name.endswith("s") and name[:-1] in codes else ""
+
+
 def animate(word: str) -> bool:
     """A person or an animal, or something a prompt treats like one."""
-    return word in vocab.ANIMATE or _flag(word, "p")
+    return _flag(word, "p")
+
+
+def handheld(word: str) -> bool:
+    """Something that a person can hold, though it may look like a being: a doll, a bat."""
+    return _flag(word, "i")
+
+
+def carried(word: str) -> bool:
+    """Something that people carry: a sword, a balloon."""
+    return _flag(word, "c")
 
 
 def wearable(word: str) -> bool:
     """Clothes, jewellery and what else is worn."""
-    return word in vocab.WEARABLE or _flag(word, "w")
+    return _flag(word, "w")
 
 
 def place(word: str) -> bool:
     """A room, a building, a landscape: something that other objects stand in."""
-    return word in vocab.PLACES or _flag(word, "l")
+    return _flag(word, "l")
 
 
 def part(word: str) -> bool:
     """A part of a body or of a thing: eyes, wheels, a roof."""
-    return word in vocab.PARTS or _flag(word, "b")
+    return _flag(word, "b")
+
+
+def body_part(word: str) -> bool:
+    """A part of a person or an animal only: hair, eyes, a tail."""
+    return _flag(word, "h")
 
 
 def bulky(word: str) -> bool:
@@ -179,7 +220,8 @@ def bulky(word: str) -> bool:
 
 def visible(word: str) -> bool:
     """Something that can be drawn (unknown words count as such)."""
-    return bool(info(word).flags)
+    flags = info(word).flags
+    return bool(flags) and flags != "s"
 
 
 def _flag(word: str, flag: str) -> bool:

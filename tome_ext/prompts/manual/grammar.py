@@ -3,13 +3,15 @@
 Grammar (a line break counts as ``;``)::
 
     groups = group { ";" group }
-    group  = noun ( ":" list | sums | ":" list sums | ":" "-" )
-    noun   = words [ "#" ordinal ]
+    group  = noun [ "*" strength ] ( ":" list | sums | ":" list sums | ":" "-" | nothing, after a strength )
+    noun   = words [ "#" ordinal ]          "@" for "#" where "#" begins a comment, in the WebUI's prompts
     list   = item { [","] item }            words that belong to the noun
     sums   = { ("+" | "-") [number "*"] item }
     item   = word [ "#" ordinal ] | quoted  a quoted word comes from outside the prompt
 
-``noun: -`` leaves an object alone that the automatic reading would bind.
+``noun: -`` leaves an object alone that the automatic reading would bind. ``cat*1.3: hat`` binds the hat more strongly
+than the other objects' words, ``cat*1.3`` what was found for the cat; the strength is a number from 0 (as ``cat: -``)
+to 2.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from dataclasses import dataclass, field
 from tome_ext.prompts.words import split_words
 
 _TOKEN = re.compile(
-    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+\.?\d*|\.\d+)[ \t]*\*)|(?P<ordinal>#[ \t]*\d*)"
+    r"(?P<blank>[ \t\r]+)|(?P<weight>(?:\d+(?:\.\d*)?|\.\d+)[ \t]*\*)|(?P<ordinal>[#@][ \t]*\d*)"
+    r"|(?P<times>\*[ \t]*(?:\d+(?:\.\d*)?|\.\d+))"
     r"|(?P<quoted>\"[^\"\n]*\"?|“[^”\n]*”?)"
     r"|(?P<word>[^\W_](?:[^\W_]|[\u0300-\u036f]|[-'’](?=[^\W_]))*)|(?P<mark>[:;,+\n-]|–|−)|(?P<other>.)",
     re.DOTALL,
 )
 MOST_GROUPS = 1000
+MOST_STRENGTH = 2.0
 
 
 class GroupSyntaxError(ValueError):
@@ -60,7 +64,7 @@ class ManualTerm:
 
 @dataclass
 class ManualGroup:
-    """A group as written; ``alone`` stands for ``noun: -``."""
+    """A group as written; ``alone`` stands for ``noun: -``. Without ``terms``, the strength is for what was found."""
 
     text: str
     words: tuple[str, ...]
@@ -68,6 +72,7 @@ class ManualGroup:
     ordinal: int = 0
     terms: list[ManualTerm] = field(default_factory=list)
     alone: bool = False
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -133,15 +138,27 @@ class _Parser:
         if not words:
             raise self.fail("an object of the prompt")
         group = ManualGroup(" ".join(words), _low(" ".join(words)), start.at, self.ordinal())
+        strengthened = self.strength(group)
         if self.is_mark(":"):
             self.take()
             self.items(group)
-        elif not self.is_mark("+-–−"):
+        elif not (self.is_mark("+-–−") or (strengthened and (self.now.kind == "end" or self.is_mark(";\n")))):
             raise self.fail(f"':', '+' or '-' after {group.text!r}")
         self.sums(group)
         if self.now.kind != "end" and not self.is_mark(";\n"):
             raise self.fail("',', '+', '-', ';' or the end")
         return group
+
+    def strength(self, group: ManualGroup) -> bool:
+        """The number after "*", and whether there is one."""
+        if self.now.kind != "times":
+            return False
+        token = self.take()
+        group.strength = float(token.text.lstrip("* \t"))
+        if group.strength > MOST_STRENGTH:
+            raise GroupSyntaxError(f"expected a strength from 0 to {MOST_STRENGTH:g}", self.source, token.at + 1)
+        group.alone = group.strength == 0
+        return True
 
     def items(self, group: ManualGroup) -> None:
         """The words after the colon."""
@@ -188,7 +205,7 @@ class _Parser:
         return ManualTerm(text, _low(text), token.at, 0, weight, signed, quoted=True)
 
     def ordinal(self) -> int:
-        """The number after "#" (1 is the first), 0 where there is none."""
+        """The number after "#" or "@" (1 is the first), 0 where there is none."""
         if self.now.kind != "ordinal":
             return 0
         token = self.take()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tome_ext.prompts.builtin.noun_phrases import chunk
+from tome_ext.prompts.builtin.noun_phrases import find_items
+from tome_ext.prompts.builtin.sentence import Sentence
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.words import Word
 
@@ -42,14 +43,14 @@ class Surroundings:
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words
-        self.items = chunk(words)
+        self.items = find_items(Sentence(words))
         self.item_of = [k for k, item in enumerate(self.items) for _ in range(item.start, item.end)]
 
     def article(self, noun: list[int]) -> list[int]:
         """The determiners of a noun's phrase."""
         item = self.items[self.item_of[noun[0]]]
-        if item.mention is not None and noun[-1] < item.end:
-            return [i for i in item.mention.kept if i < noun[0]]
+        if item.parsed is not None and noun[-1] < item.end:
+            return [i for i in item.parsed.kept if i < noun[0]]
         return self._determiner(noun[0])
 
     def taken_along(self, noun: list[int], terms: set[int]) -> list[Gone]:
@@ -60,9 +61,9 @@ class Surroundings:
             if at in noun:
                 continue
             item = self.items[self.item_of[at]]
-            if item.kind != "np" or item.mention is None:
+            if item.kind != "np" or item.parsed is None:
                 out.append(Gone(at, self._gap(before, at, noun), [], []))
-            elif item.mention.noun[-1] == at and not set(noun) & set(range(item.start, item.end)):
+            elif item.parsed.noun[-1] == at and not set(noun) & set(range(item.start, item.end)):
                 out.append(self._phrase(self.item_of[at], noun, terms))
             elif before >= item.start and all(self._small(i) for i in range(before + 1, at)):
                 out.append(Gone(at, list(range(before + 1, at)), [], []))
@@ -82,7 +83,7 @@ class Surroundings:
             start, joints, links = at, (end, end + 1), (start, at)
         elif self._kind(at - 1) == "and" and self._kind(start - 2) in _SHARED and self._other(start - 1, terms):
             start, joints, links = at, (start, at), (start - 2, start - 1)
-        last = item.mention.noun[-1] if item.mention else item.end - 1
+        last = item.parsed.noun[-1] if item.parsed else item.end - 1
         owner = [item.start - 1] if item.start - 2 == noun[-1] and self.words[item.start - 1].low == "'s" else []
         return Gone(last, [*owner, *self._span(start, end)], self._span(*joints), self._span(*links))
 
@@ -110,13 +111,13 @@ class Surroundings:
 
     def _goes_on(self, at: int, terms: set[int]) -> bool:
         """ "with a hat and scarf": without the hat, there is still "with scarf"."""
-        other = self.items[at + 1].mention if self._kind(at) == "and" and self._other(at + 1, terms) else None
+        other = self.items[at + 1].parsed if self._kind(at) == "and" and self._other(at + 1, terms) else None
         return other is not None and not other.kept
 
     def _other(self, at: int, terms: set[int]) -> bool:
         """Whether a noun phrase that does not go stands here."""
-        mention = self.items[at].mention if self._kind(at) == "np" else None
-        return mention is not None and mention.noun[-1] not in terms
+        found = self.items[at].parsed if self._kind(at) == "np" else None
+        return found is not None and found.noun[-1] not in terms
 
     def _gap(self, before: int, at: int, noun: list[int]) -> list[int]:
         """Small words between two words of a group, where they are no noun phrases ("that is" red)."""

@@ -15,7 +15,7 @@ def children_of(token: Any, labels: tuple[str, ...]) -> list[Any]:
 
 def object_children(token: Any, labels: tuple[str, ...]) -> list[Any]:
     """The children with one of these labels that are things."""
-    return [c for c in children_of(token, labels) if is_object(c) or c.text.lower() in vocab.WEARABLE]
+    return [c for c in children_of(token, labels) if is_object(c) or lexicon.wearable(c.text.lower())]
 
 
 def subtree(token: Any) -> list[int]:
@@ -33,6 +33,35 @@ def is_object(token: Any) -> bool:
     if token.dep_ in ("compound", "nmod", "npadvmod", "poss", "amod") and token.head.i != token.i:
         return False
     return token.tag_ in ("NN", "NNS", "NNP", "NNPS") or token.pos_ in ("NOUN", "PROPN")
+
+
+def is_somebody(token: Any) -> bool:
+    """A person, an animal or a name."""
+    low = token.text.lower()
+    return lexicon.animate(low) or token.pos_ == "PROPN" or not lexicon.info(low).known
+
+
+def is_negated(verb: Any) -> bool:
+    """ "is not", "never wearing"."""
+    return any(c.dep_ == "neg" or c.text.lower() in vocab.NEGATIONS for c in verb.children)
+
+
+def is_denied(token: Any) -> bool:
+    """A thing that the prompt denies: "no hat", "without a hat", "not wearing a hat"."""
+    now = token
+    for _ in range(8):
+        if is_negated(now):
+            return True
+        if now.head.i == now.i or now.dep_ not in ("pobj", "prep", "dobj", "obj", "conj", "amod", "acl", "relcl"):
+            return False
+        if now.dep_ == "conj" and any(c.dep_ == "det" for c in now.children):
+            return False
+        now = now.head
+        if now.text.lower() in vocab.NEGATIONS:
+            return True
+        if is_object(now):
+            return False
+    return False
 
 
 def is_attribute(token: Any) -> bool:

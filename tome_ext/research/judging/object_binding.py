@@ -10,14 +10,17 @@ import hashlib
 import io
 import json
 import re
-import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tome_ext.hosts.common.http import request_json
 from tome_ext.research.files import write_text
+from tome_ext.settings import short
 
 OBJECTS = ("cat", "dog", "rabbit", "bear", "fox", "owl", "robot", "boy", "girl", "monkey", "panda", "tiger")
 ITEMS = (
@@ -97,7 +100,8 @@ def question(pair: Pair) -> str:
 
 # "Score: 87.5", "The score is 50/100", "Score (0-100) = 25"; not a range, and not the beginning of a longer number.
 _SCORE = re.compile(
-    r"\bscore\s*(?:\([^)]*\)\s*)?(?:is\b\s*[:=]?|[:=])\s*(\d+(?:\.\d+)?)(?!\.?\d)(?!\s*(?:[-–]|to\b|or\b|/(?!\s*100\b))\s*\d)",
+    r"\bscore\s*(?:\([^()]{0,40}\)\s*)?(?:is\b\s*[:=]?|[:=])\s*(\d+(?:\.\d+)?)(?!\.?\d)"
+    r"(?!\s*(?:[-–]|to\b|or\b|/(?!\s*100\b))\s*\d)",
     re.IGNORECASE,
 )
 
@@ -109,36 +113,64 @@ def read_score(answer: str) -> float | None:
     return score if score in RUBRIC else None
 
 
-class Judge:
-    """A vision-language model behind an endpoint in OpenAI's form; ``cache`` keeps its answers, scored or not."""
+class NoAnswerError(Exception):
+    """The endpoint answered without any text; nothing is kept, so that a later run asks again."""
 
-    def __init__(self, url: str, model: str, cache: Path, key: str = "", seconds: float = 120) -> None:
-        self._url, self._model, self._cache, self._key, self._seconds = url.rstrip("/"), model, cache, key, seconds
+
+class Judge:
+    """A vision-language model behind an endpoint in OpenAI's form; ``cache`` keeps its answers, scored or not.
+
+    ``key``: sent as a bearer token. ``tries``: how often an endpoint that is busy or failing is asked at most.
+    """
+
+    def __init__(self, url: str, model: str, cache: Path, key: str = "", seconds: float = 120, tries: int = 6) -> None:
+        self._url, self._model, self._cache, self._key = f"{url.rstrip('/')}/chat/completions", model, cache, key
+        self._seconds, self._tries = seconds, tries
 
     def score(self, image: Image.Image, pair: Pair) -> float | None:
-        """The level of one picture; None for an answer without one. OSError where nobody answers."""
+        """The level of one picture; None for an answer without one.
+
+        Raises NoAnswerError for an answer without text, and OSError where nobody answers.
+        """
         asked = question(pair)
         pixels = io.BytesIO()
         image.convert("RGB").save(pixels, format="PNG")
         name = hashlib.sha256(self._model.encode() + b"\0" + asked.encode() + b"\0" + pixels.getvalue()).hexdigest()
         path = self._cache / f"{name[:32]}.json"
-        if path.exists():
-            return read_score(json.loads(path.read_text(encoding="utf-8"))["answer"])
-        answer = self._ask(asked, pixels.getvalue())
-        write_text(path, json.dumps({"prompt": pair.prompt, "answer": answer}))
+        answer = _kept(path)
+        if answer is None:
+            answer = self._ask(asked, pixels.getvalue())
+            write_text(path, json.dumps({"prompt": pair.prompt, "answer": answer}))
         return read_score(answer)
 
     def _ask(self, asked: str, picture: bytes) -> str:
         url = "data:image/png;base64," + base64.b64encode(picture).decode()
         content = [{"type": "text", "text": asked}, {"type": "image_url", "image_url": {"url": url}}]
         body = {"model": self._model, "temperature": 0, "messages": [{"role": "user", "content": content}]}
-        headers = {"Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        request = urllib.request.Request(f"{self._url}/chat/completions", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=self._seconds) as reply:
-            answer: str = json.loads(reply.read())["choices"][0]["message"]["content"]
-        return answer
+        reply = request_json(self._url, body, seconds=self._seconds, key=self._key, tries=self._tries)
+        return text_of(reply)
+
+
+def text_of(reply: Any) -> str:
+    """The text of an endpoint's reply; NoAnswerError where it has none, as with refusals and error messages."""
+    try:
+        content = reply["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise NoAnswerError(f"the judge's reply has no answer: {short(reply)}") from error
+    if isinstance(content, list):  # text in parts
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    if not isinstance(content, str) or not content.strip():
+        raise NoAnswerError(f"the judge's answer has no text: {short(content)}")
+    return content
+
+
+def _kept(path: Path) -> str | None:
+    """The answer that a file of the cache holds; None where there is none to use."""
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8"))["answer"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return answer if isinstance(answer, str) and answer.strip() else None
 
 
 def _a(word: str) -> str:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from tome_ext.research.world.captions import Caption, vocabulary
+from tome_ext.tokens.vocabulary import BOS, CHUNK, EOT
 
-LENGTH = 77
-START, END = 49406, 49407
+LENGTH, START, END = CHUNK, BOS, EOT
 
 
 @dataclass(frozen=True)

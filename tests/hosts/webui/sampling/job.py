@@ -27,7 +27,8 @@ def noise_levels(count: int) -> Tensor:
 
 def gentle(name: str = "balanced", **more: Any) -> Settings:
     """A preset with steps that suit a random UNet."""
-    return preset(name).replace(**{"step_size": 0.01, "binding_weight": 10.0, **more})
+    gentle = {"step_size": 0.01, "binding_weight": 10.0, "min_objects": 1, "ets": "on"}
+    return preset(name).replace(**{**gentle, **more})
 
 
 @dataclass
@@ -84,11 +85,13 @@ class Host:
         job: Any = None,
         last: bool = True,
         told: bool = True,
+        batch: Any = None,
     ) -> Run:
         """Sample a batch; ``at(denoiser)`` is called before each model call.
 
         ``job``: that of the batches before, or of the first pass; ``last``: whether no more follow. ``told``: whether
-        the callback before sampling is called, as it is but by some scripts of the host.
+        the callback before sampling is called, as it is but by some scripts of the host. ``batch``: what each image
+        is asked to have.
         """
         from tome_ext.hosts.webui.sampling import job as generation
 
@@ -96,7 +99,7 @@ class Host:
             job = generation.start(p, options, ENTRIES)
             p.extra_generation_params.update(ENTRIES)
         if job is not None and (options is not None or not p.is_hr_pass):
-            job.before_batch(p)
+            job.before_batch(p, batch)
         cond, uncond = cond or self.condition(p)
         noise = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(s)) for s in p.seeds])
         if job is not None and told:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from tests.ldm_unet import LdmUNet
 from tome_ext.prompts.prompt_editing import parts
-from tome_ext.tokens.bpe import BOS, EOT, encode
+from tome_ext.tokens.bpe import encode
+from tome_ext.tokens.vocabulary import BOS, EOT
 
 WIDTH, POOLED, SIZES = 24, 8, 6
 BREAK = " BREAK "

@@ -15,6 +15,7 @@ import torch
 
 from tests.hosts.webui.sampling import standins
 from tests.hosts.webui.sampling.job import ENTRIES, Host, Options, Processing, gentle
+from tome_ext.hosts.webui.sampling.asked import Batch
 from tome_ext.settings import preset
 
 PROMPT = "a red cat and a blue dog"
@@ -583,6 +584,51 @@ def test_the_second_pass_of_hires_fix_follows_its_switch(host):
     assert torch.equal(found["off"], host.run(Processing([PROMPT])).latent)
     assert torch.equal(found["merge"], host.run(Processing([PROMPT]), fast()).latent)
     assert torch.equal(found["refine"], host.run(Processing([PROMPT]), Options()).latent)
+
+
+def test_each_image_of_a_batch_has_what_it_was_asked_to_have(host):
+    """Prompts with tags of their own: one is refined, one has nothing of ours, one is merged by other groups."""
+    other = preset("fast").replace(groups="cat: blue; dog: red")
+    asked = [Options(), None, Options(other)]
+    both = host.run(Processing([PROMPT] * 3), Options(), batch=Batch(asked, asked))
+    for number, own in enumerate(asked):
+        alone = host.run(Processing([PROMPT], seeds=[number + 1]), own).latent[0]
+        torch.testing.assert_close(both.latent[number], alone, **CLOSE)
+    assert both.comments == []
+
+
+def test_a_batch_of_images_without_tome_is_the_plain_one(host):
+    plain = host.run(Processing([PROMPT] * 2))
+    job = host.run(Processing([PROMPT] * 2), Options(), batch=Batch([None, None], [None, None]))
+    assert torch.equal(job.latent, plain.latent)
+    assert job.comments == []
+
+
+def test_strength_0_is_the_plain_image_and_1_the_preset_bit_for_bit(host):
+    plain = host.run(Processing([PROMPT])).latent
+    off = host.run(Processing([PROMPT]), Options(gentle(strength=0.0)))
+    assert torch.equal(off.latent, plain)
+    assert off.comments == []
+    full = host.run(Processing([PROMPT]), Options(gentle())).latent
+    assert torch.equal(host.run(Processing([PROMPT]), Options(gentle(strength=1.0))).latent, full)
+
+
+def test_a_low_strength_is_nearer_to_the_plain_image_than_a_high_one(host):
+    plain = host.run(Processing([PROMPT])).latent
+    away = [
+        (host.run(Processing([PROMPT]), fast(strength=strength)).latent - plain).norm()
+        for strength in (0.1, 0.5, 1.0, 2.0)
+    ]
+    assert away == sorted(away)
+    assert away[0] > 0
+
+
+def test_the_second_pass_may_have_options_of_its_own(host):
+    first, second = Options(hires="refine"), fast(hires="merge")
+    p = Processing([PROMPT])
+    p.is_hr_pass = True
+    found = host.run(p, first, batch=Batch([first], [second])).latent
+    assert torch.equal(found, host.run(Processing([PROMPT]), fast()).latent)
 
 
 def test_a_switch_of_models_is_read_and_encoded_again(host):

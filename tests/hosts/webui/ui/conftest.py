@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import types
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.webui.ui import standins
+from tests.hosts.webui.ui.page import CHROMIUM, QUIET, Page
 
 ROOT = Path(__file__).parents[4]
 ENTRY = ROOT / "scripts" / "tome_semantic_binding.py"
@@ -19,9 +21,11 @@ class StubJob:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.batches = []
 
-    def before_batch(self, p):
+    def before_batch(self, p, batch):
         self.calls.append("before_batch")
+        self.batches.append(batch)
 
     def before_sampling(self, p, c):
         self.calls.append("before_sampling")
@@ -80,8 +84,8 @@ def generation(host, monkeypatch):
 def script(host):
     """Our script in txt2img, with its controls built."""
     made = host.entry.ToMeScript()
-    made.after_component(standins.Component(elem_id="txt2img_prompt"), elem_id="txt2img_prompt")
-    made.after_component(standins.Component(elem_id="txt2img_styles"), elem_id="txt2img_styles")
+    for name, value in {"prompt": "", "styles": [], "steps": 30, "cfg_scale": 7.0}.items():
+        made.after_component(standins.Component(value, elem_id=f"txt2img_{name}"), elem_id=f"txt2img_{name}")
     made.controls = made.ui(False)
     made.name, made.args_from = made.title().lower(), 1
     made.args_to = 1 + len(made.controls)
@@ -98,3 +102,42 @@ def webui(tmp_path_factory):
     found = WebUI(tmp_path_factory.mktemp("webui"))
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("needs Chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as pw:
+        found = pw.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def open_page(webui, browser):
+    pages = []
+
+    def opened(tab="txt2img", theme="dark"):
+        page = browser.new_page(viewport={"width": 1400, "height": 1400})
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+        page.on("dialog", lambda dialog: (page.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.posts = []
+        page.on("request", lambda r: page.posts.append(r.post_data or "") if r.method == "POST" else None)
+        page.route(lambda url: not url.startswith((webui.url, "data:", "blob:")), lambda route: route.abort())
+        page.goto(f"{webui.url}/?__theme={theme}")
+        page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
+        page.wait_for_timeout(4000)  # Forge Neo's page navigates once more
+        if tab != "txt2img":
+            page.locator("#tabs > .tab-nav button", has_text=re.compile(f"^{tab}", re.IGNORECASE)).click()
+        pages.append(page)
+        return Page(page, tab)
+
+    yield opened
+    for page in pages:
+        page.close()
+        ours = [e for e in page.errors if re.search(r"tome|dialog", e, re.IGNORECASE)]
+        assert ours == []

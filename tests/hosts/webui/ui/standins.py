@@ -29,6 +29,7 @@ class Component:
         return None
 
     def _on(self, event: str, **kwargs: Any) -> None:
+        kwargs.setdefault("inputs", [])
         self.events.append({"event": event, **kwargs})
 
     def input(self, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from tests.hosts.webui.ui.test_options import mappings
 from tome_ext.hosts.webui.ui.infotext import KEY, entries, parser_used, read, reader, written
 from tome_ext.hosts.webui.ui.options import Options, arguments
 from tome_ext.prompts.spacy_parser import load as spacy_parser
-from tome_ext.settings import Settings, preset
+from tome_ext.settings import PRESETS, Settings, preset
 
 # What people type, and what the WebUI's own syntax makes of it.
 texts = st.text(
@@ -71,7 +71,7 @@ def test_a_reader_is_one_function_per_control_so_that_send_to_finds_it_in_both_t
 @pytest.mark.parametrize(
     "params",
     [
-        {KEY: "of tomorrow", "ToMe changes": "iterations=99, magic=1, noun_weight=x, =, ets"},
+        {KEY: "balanced", "ToMe changes": "iterations=99, magic=1, noun_weight=x, =, ets, hires=maybe"},
         {KEY: "paper", "ToMe changes": "window_start=1", "ToMe parser": "__import__"},
         {KEY: "paper", "ToMe layers-1": "3"},
     ],
@@ -89,8 +89,29 @@ def test_spacy_is_named_with_its_model(monkeypatch):
         params = through(Options(True, Settings(parser=parser)))
         assert params["ToMe parser"] == "spacy en_core_web_sm 3.7.1"
         assert read(params).settings.parser == "spacy"
+
+
+def test_without_spacy_the_parser_that_really_read_the_prompt_is_named(monkeypatch):
     monkeypatch.setattr(spacy_parser, "_loaded", [(None, "not installed")])
-    assert through(Options(True, Settings(parser="spacy")))["ToMe parser"] == "spacy"
+    for parser in ("auto", "spacy", "builtin"):
+        params = through(Options(True, Settings(parser=parser)))
+        assert params["ToMe parser"] == "builtin"
+        assert read(params).settings.parser == "builtin"
+
+
+@pytest.mark.parametrize("preset_name", ["off", "of tomorrow", "", "BALANCED"])
+def test_off_or_an_unknown_preset_does_not_switch_tome_on(preset_name):
+    params = {KEY: preset_name, "ToMe changes": "iterations=2"}
+    assert read(params) == Options()
+    assert {s.name: reader(s.name)(params) for s in arguments()} == {
+        **{s.name: None for s in arguments()},
+        "enabled": False,
+    }
+
+
+def test_a_change_of_the_default_preset_names_the_default_preset():
+    params = through(Options(True, Settings(iterations=2)))
+    assert (params[KEY], params["ToMe changes"]) == ("balanced", "iterations=2")
 
 
 def test_a_failure_is_left_out_when_reading():
@@ -105,6 +126,11 @@ def test_a_failure_is_left_out_when_reading():
     assert reader("enabled")(alone) is False
 
 
-@given(st.dictionaries(st.sampled_from([KEY, "ToMe changes", "ToMe groups", "ToMe parser", "ToMe layers"]), st.text()))
+@given(
+    st.dictionaries(
+        st.sampled_from([KEY, "ToMe changes", "ToMe groups", "ToMe parser", "ToMe layers"]),
+        st.text() | st.sampled_from(list(PRESETS)),
+    )
+)
 def test_no_infotext_makes_reading_fail(params):
-    assert read(params).enabled == (KEY in params)
+    assert read(params).enabled == (params.get(KEY) in PRESETS)

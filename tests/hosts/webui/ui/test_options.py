@@ -13,13 +13,13 @@ from tome_ext.settings import SettingError as Refused
 NAMES = [setting.name for setting in arguments()]
 # Requests hold values by their place: from the first release on, this list only grows at its end.
 # fmt: off
-ORDER = (
-    "enabled", "preset", "hires", "show_maps", "groups", "parser", "clean_prompt",
-    "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled", "iterations",
-    "window_start", "window_stop", "step_size", "step_decay", "entropy_weight", "binding_weight", "position_weight",
-    "entropy_target", "entropy_form", "layers", "order", "binding_iterations", "binding_step_size", "update",
-    "latent_step", "phrase_latent", "loss_pooled", "checkpointing",
-    "every", "descent", "resolution",
+FROZEN = (
+    "enabled", "preset", "strength", "groups", "hires", "show_maps", "parser", "clean_prompt",
+    "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled",
+    "iterations", "window_start", "window_stop", "every", "step_size", "step_decay", "descent", "update",
+    "checkpointing",
+    "entropy_weight", "binding_weight", "position_weight", "entropy_target", "layers", "resolution",
+    "order", "binding_iterations", "binding_step_size", "latent_step", "phrase_latent", "loss_pooled", "entropy_form",
 )
 # fmt: on
 
@@ -49,7 +49,12 @@ def mappings(names=NAMES):
 
 
 def test_the_order_of_the_arguments_only_grows_at_its_end():
-    assert tuple(NAMES[: len(ORDER)]) == ORDER
+    assert tuple(NAMES[: len(FROZEN)]) == FROZEN
+
+
+def test_every_setting_has_a_place_among_the_arguments():
+    assert {s.name for s in declarations()} < set(NAMES)
+    assert len(NAMES) == len(set(NAMES))
 
 
 def test_no_arguments_are_the_defaults_and_off():
@@ -116,11 +121,13 @@ def test_null_stands_for_the_default():
         ([True, "nope"], r"preset = 'nope': must be one of fast, balanced"),
         ([True, {"iterations": 99}], r"iterations = 99: must be a whole number from 0 to 20"),
         ([True, {"iteration": 9}], r"'iteration'; did you mean 'iterations'"),
-        ([True, "fast", "often"], r"hires = 'often': must be one of refine, merge, off"),
+        ([True, {"preset ": "paper"}], r"'preset '; did you mean 'preset'"),
+        ([True, {"groups": ":" * 30000}], r"groups = '.{,90}…: expected"),
+        ([True, "fast", 1.0, "", "often"], r"hires = 'often': must be one of refine, merge, off"),
         ([True, {"groups": "cat::"}], r"groups = 'cat::': expected .* \(character 5\)"),
         ([True, {"window_start": 0.5}], r"window_start = 0\.5: must not be greater than window_stop"),
         ([True, {"layers": " "}], r"layers = '': must name layers"),
-        ([True] * 99, r"takes \d+ arguments, not 99"),
+        ([True] * 99, r"args: at most \d+ values, not 99"),
     ],
 )
 def test_a_wrong_argument_is_refused_by_name_and_range(args, says):

@@ -38,11 +38,36 @@ def test_labels_are_unique_and_none_is_mistaken_for_the_host_s_token_merging(scr
     assert all(label.startswith("ToMe") for label in labels if "merg" in label.lower() or "token" in label.lower())
 
 
-def test_every_control_says_what_it_does_and_numbers_know_their_range(script):
+def test_every_control_says_what_it_does_and_sliders_know_their_range(script):
     for control, argument in list(zip(script.controls, options_module().arguments(), strict=True))[1:]:
         assert control.kwargs["tooltip"] == argument.help
-        if argument.maximum is not None:
+        if type(control).__name__ == "Slider":
             assert (control.minimum, control.maximum) == (argument.minimum, argument.maximum)
+
+
+def test_no_number_box_has_a_limit_by_which_gradio_would_stop_the_whole_page(script):
+    boxes = [control for control in script.controls if type(control).__name__ == "Number"]
+    assert boxes
+    for control in boxes:
+        assert not {"minimum", "maximum"} & set(control.kwargs), control.elem_id
+
+
+def test_what_only_repeats_the_authors_code_is_an_argument_and_not_in_the_panel(script):
+    from tome_ext.settings import declarations
+
+    hidden = {s.name for s in declarations() if s.hidden}
+    assert len(hidden) == 7
+    for control, argument in zip(script.controls, options_module().arguments(), strict=True):
+        if argument.name != "enabled":
+            assert control.kwargs["visible"] == (argument.name not in hidden), argument.name
+
+
+def test_the_second_pass_of_hires_fix_has_a_control_in_txt2img_alone(host):
+    for is_img2img in (False, True):
+        script = host.entry.ToMeScript()
+        script.is_img2img = is_img2img
+        controls = dict(zip(options_module().ORDER, script.ui(is_img2img), strict=True))
+        assert controls["hires"].kwargs["visible"] == (not is_img2img)
 
 
 def test_the_defaults_that_the_api_takes_from_the_controls_are_json_and_off(script):
@@ -58,11 +83,12 @@ def test_every_class_of_the_style_sheet_is_given_to_a_component_that_is_shown(sc
         for name in c.kwargs.get("elem_classes", [])
     }
     style = (Path(__file__).parents[4] / "style.css").read_text(encoding="utf-8")
-    html = "\n".join(
-        path.read_text(encoding="utf-8") for path in (Path(__file__).parents[4] / "tome_ext").rglob("*preview.py")
-    )
+    root = Path(__file__).parents[4]
+    sources = [*(root / "tome_ext" / "hosts" / "webui" / "ui").glob("*.py"), *(root / "javascript").glob("*.js")]
+    made = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    made = re.sub(r"tome-\{(kind|part)\}", "tome-noun", made)
     for name in set(re.findall(r"\.(tome-[a-z-]+)", style)):
-        assert name in given or f'class="{name}' in html, name
+        assert name in given or re.search(rf"\b{name}\b", made), name
 
 
 def test_ui_can_be_called_again_for_the_api(script):
@@ -70,7 +96,8 @@ def test_ui_can_be_called_again_for_the_api(script):
     assert [(c.elem_id, c.value) for c in again] == [(c.elem_id, c.value) for c in script.controls]
     # Only the page's own controls listen to the page's prompt.
     clicks = [one for c in Component.made for one in events(c, "click")]
-    assert len(clicks) == 1
+    listening = [one for one in clicks if any(c.elem_id == "txt2img_prompt" for c in one["inputs"])]
+    assert len(listening) == 1
 
 
 def test_both_tabs_have_ids_of_their_own(host):
@@ -96,19 +123,36 @@ def test_choosing_a_preset_fills_the_controls(script):
     assert by_name["groups"] not in event["outputs"]
 
 
-def test_the_line_about_the_cost_follows_the_preset_and_every_change(script):
-    by_name = dict(zip((a.name for a in options_module().arguments()), script.controls, strict=True))
-    (event,) = events(by_name["preset"], "input")
-    assert "No pass through the network" in event["fn"]("fast")[-1]["value"]
-    (change,) = [e for e in events(by_name["iterations"], "input") if e["fn"]]
-    values = [c.value for c in change["inputs"]]
-    assert "1.17 times" in change["fn"](*values)
-    values[[c.elem_id for c in change["inputs"]].index(by_name["window_start"].elem_id)] = 0.9
-    assert "window_start = 0.9: must not be greater" in change["fn"](*values)
+def clicked(script, name, **values):
+    """What a click on a button of the panel gives, with these values in the controls."""
+    (button,) = [c for c in Component.made if (c.elem_id or "").endswith(f"_{name}")][-1:]
+    (event,) = events(button, "click")
+    given = {c.elem_id.rpartition("semantic_binding_")[2]: c.value for c in event["inputs"]}
+    given |= {key: value for key, value in values.items() if key in given}
+    return event["fn"](*given.values())
+
+
+def test_the_line_about_the_cost_is_that_of_the_values_and_of_the_tab(script):
+    assert "<b>1.17</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=7)
+    assert "<b>1.33</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=1)
+    assert "No pass through the network" in clicked(script, "status_button", iterations=0)
+    assert "Strength 0" in clicked(script, "status_button", strength=0)
+    wrong = clicked(script, "status_button", window_start=0.9)
+    assert "Refine from = 0.9: must not be greater than Refine until = 0.2" in wrong
+
+
+def test_the_cost_is_that_of_the_objects_in_the_prompt(script):
+    two = clicked(script, "preview", txt2img_prompt="a red cat and a blue dog")[1]
+    one = clicked(script, "preview", txt2img_prompt="a red cat and a dog")[1]
+    none = clicked(script, "preview", txt2img_prompt="a landscape")[1]
+    assert "objects:</span> 2" in two
+    assert "objects:</span> 1" in one
+    assert "No pass through the network" in none
 
 
 def test_choosing_custom_changes_nothing(script):
     (event,) = events(script.controls[1], "input")
+    assert event["fn"]("custom")
     assert all("value" not in update for update in event["fn"]("custom"))
 
 
@@ -124,11 +168,9 @@ def test_changing_a_control_shows_custom_at_once_and_words_do_not(script):
 
 
 def test_the_preview_reads_the_tab_s_prompt_with_its_styles(script):
-    (click,) = [one for c in Component.made for one in events(c, "click")]
-    assert [c.elem_id for c in click["inputs"]][:2] == ["txt2img_prompt", "txt2img_styles"]
-    html = click["fn"]("a red cat", ["park", "oil"], "", "builtin", "")
-    assert "in a park, oil painting" in html.replace("</span>", "")
-    assert "Clean prompt: " in html
+    html, _ = clicked(script, "preview", txt2img_prompt="a red cat", txt2img_styles=["park", "oil"])
+    assert "in a park, oil painting" in re.sub("<[^>]*>", "", html)
+    assert "Clean prompt:" in html
 
 
 def test_off_imports_nothing_and_touches_nothing(script):
@@ -239,8 +281,9 @@ def test_one_callback_for_each_of_the_host_s_events(host):
     assert {name: len(found) for name, found in registered.items()} == {
         "on_cfg_denoiser": 1,
         "on_cfg_denoised": 1,
-        "on_before_ui": 1,
+        "on_before_ui": 2,
         "on_app_started": 1,
+        "on_ui_settings": 1,
     }
 
 

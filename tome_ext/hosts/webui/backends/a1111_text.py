@@ -10,10 +10,11 @@ import torch
 from modules import devices, prompt_parser, sd_samplers, shared
 from torch import Tensor
 
+from tome_ext.hosts.common.text import Encoding
 from tome_ext.hosts.webui.backends.controlnet import prefix_length
 from tome_ext.hosts.webui.backends.notes import infotext_undisturbed
 from tome_ext.hosts.webui.backends.tokenizers import stage_tokenizer
-from tome_ext.hosts.webui.protocol import Encoding, Entry, Schedule
+from tome_ext.hosts.webui.protocol import Entry, Schedule
 
 
 def schedules(p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
@@ -31,6 +32,9 @@ def schedules(p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
 
 class A1111TextEncoder:
     """The text encoders of a model of the WebUI, for an image size (SDXL looks at it)."""
+
+    syntax = "a1111"
+    chunk_length = 77
 
     def __init__(self, model: Any, width: int, height: int) -> None:
         self._model, self._width, self._height = model, width, height

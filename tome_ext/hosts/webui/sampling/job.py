@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
-
+from tome_ext.hosts.common.memory import out_of_memory
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
+from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions
 from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures
 from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
 from tome_ext.hosts.webui.ui.infotext import written
@@ -33,33 +33,14 @@ _MAX_FAILURE = 200
 _WITHOUT = "the image is made without ToMe"
 
 
-class JobOptions(Protocol):
-    """What the user asked for (:class:`tome_ext.hosts.webui.ui.options.Options`)."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of the method."""
-        ...
-
-    @property
-    def hires(self) -> str:
-        """What the second pass of hires fix gets: "refine", "merge" or "off"."""
-        ...
-
-    @property
-    def show_maps(self) -> bool:
-        """Whether to add attention maps to the gallery."""
-        ...
-
-
 @dataclass
 class _PassState:
-    """The settings of one kind of pass (the first, or the second of hires fix) in this job.
+    """What became of one kind of pass (the first, or the second of hires fix) in this job.
 
-    ``refinement_lost``: why it no longer refines; empty where it does.
+    ``changes`` to its images' settings; ``refinement_lost``: why it no longer refines; empty where it does.
     """
 
-    settings: Settings
+    changes: dict[str, object] = field(default_factory=dict)
     refinement_lost: str = ""
 
 
@@ -71,7 +52,8 @@ class Job:
         self._p = weakref.ref(p)
         self._pass: SamplingPass | None = None
         self._second = False
-        self._states = {second: _PassState(options.settings) for second in (False, True)}
+        self._states = {second: _PassState() for second in (False, True)}
+        self._batch = Batch.alike(options, getattr(p, "batch_size", 1))
         self._unreadable = ""  # groups that no batch can be made with
         self._failed = self._merged = False  # in this batch
         self._failure = ""
@@ -83,8 +65,12 @@ class Job:
         """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
         return self._p() is p
 
-    def before_batch(self, p: Any) -> None:
-        """Another batch of images begins: with tokens and an infotext of its own."""
+    def before_batch(self, p: Any, batch: Batch | None = None) -> None:
+        """Another batch of images begins: with tokens and an infotext of its own.
+
+        ``batch``: what its images were asked to have; None: what the job was.
+        """
+        self._batch = batch or Batch.alike(self._options, len(p.prompts))
         self._pass, self._second = None, False
         self._failed = self._merged = False
         if self._failure:
@@ -101,7 +87,7 @@ class Job:
 
     def on_denoise(self, params: Any) -> None:
         """A model call is about to be made: give it the merged and refined text."""
-        if self._failed or (self._second and self._options.hires == "off"):
+        if self._failed or not self._settings:
             return
         p = params.denoiser.p
         call = self._host.call(params)
@@ -129,15 +115,22 @@ class Job:
         """Let go of the pass, which knows the job and ``p``: nothing of the job waits for the garbage collector."""
         self._pass = None
 
+    @property
+    def _settings(self) -> list[Settings | None]:
+        """What each image is given in the pass that runs; empty where none is given anything."""
+        found = self._batch.settings(self._second)
+        return found if any(own is not None for own in found) else []
+
     def _begin(self, p: Any, conditioning: Any) -> None:
         """Prepare a pass; where that fails, its images are made without ToMe."""
-        if self._failed or (self._second and self._options.hires == "off"):
+        settings = self._settings
+        if self._failed or not settings:
             return
         if self._host.unet() is None:
             self._skip_batch(p, f"this model has no UNet with cross-attention layers; {_WITHOUT}")
             return
         state = self._states[self._second]
-        wanted = self._options.settings.refines and not (self._second and self._options.hires == "merge")
+        wanted = any(own is not None and own.refines for own in settings)
         self._no_passes = self._host.pass_obstacle()
         obstacle = self._no_passes or self._host.refinement_obstacle() if wanted and not state.refinement_lost else ""
         try:
@@ -145,7 +138,7 @@ class Job:
                 self._pass = SamplingPass(
                     self._host,
                     p,
-                    state.settings,
+                    [None if own is None else own.replace(**state.changes) for own in settings],
                     conditioning,
                     second=self._second,
                     refine=wanted and not obstacle,
@@ -191,13 +184,14 @@ class Job:
             self._skip_batch(p, text or "out of memory: continuing without ToMe")
             return
         state = self._states[self._second]
-        if memory and state.settings.checkpointing == "auto":
-            state.settings = state.settings.replace(checkpointing="on")
+        automatic = any(own is not None and own.checkpointing == "auto" for own in self._settings)
+        if memory and automatic and not state.changes:
+            state.changes = {"checkpointing": "on"}
         else:
             state.refinement_lost = text or "out of memory: continuing without refinement"
-            state.settings = state.settings.replace(iterations=0, binding_iterations=0)
+            state.changes = UNREFINED
             self._comment_failure(p, state.refinement_lost)
-        at.settings = state.settings
+        at.change(**state.changes)
         self._apply(p, call, at)
 
     def _collect(self, p: Any, at: SamplingPass) -> None:
@@ -238,15 +232,6 @@ def _line(text: str) -> str:
     """The first line of a message, not too long for an infotext."""
     first = text.strip().partition("\n")[0]
     return first if len(first) <= _MAX_FAILURE else f"{first[:_MAX_FAILURE]}…"
-
-
-_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a device had too little memory, whichever it is."""
-    text = str(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:

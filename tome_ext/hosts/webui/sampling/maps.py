@@ -12,10 +12,9 @@ from torch import Tensor
 
 from tome_ext.method.attention import map_size
 from tome_ext.method.layers import select_layers
-from tome_ext.method.merging import CHUNK
 from tome_ext.method.objective import attention
 from tome_ext.method.state import Step, Tokens
-from tome_ext.tokens import LocatedGroup
+from tome_ext.tokens import CHUNK, LocatedGroup
 
 _TILE, _MARGIN, _LINE = 256, 8, 18
 # A perceptual map from dark to bright, at equal distances.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,12 @@ from torch import Tensor
 from tome_ext.hosts.webui.protocol import Call, Host
 from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
 from tome_ext.hosts.webui.sampling.text import Understood, understand
-from tome_ext.method.composition import compose, substitute_ends
+from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
 from tome_ext.settings import Settings
 
-# Where the maps are taken when nothing is refined: the layout has formed (METHOD, "The four parts").
+# Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
 _MAPS_FROM = 0.2
 
 _NO_NEGATIVE = (
@@ -51,16 +52,16 @@ class _Merged:
 class SamplingPass:
     """ToMe in one pass. Every row is merged and refined on its own, so nothing depends on what else is in the batch.
 
-    ``conditioning``: the host's, for this pass; the texts are read and encoded on construction. ``refine``: whether
-    the host can. ``comment`` tells the user something, ``comment_failure`` that the image lacks a part of what was
-    asked for. ``settings`` may change during the pass, when memory is short. ``maps``: by image, where recorded.
+    ``settings``: of each image, None for one that is left alone. ``conditioning``: the host's, for this pass; the
+    texts are read and encoded on construction. ``refine``: whether the host can. ``comment`` tells the user something,
+    ``comment_failure`` that the image lacks a part of what was asked for. ``maps``: by image, where recorded.
     """
 
     def __init__(
         self,
         host: Host,
         p: Any,
-        settings: Settings,
+        settings: Sequence[Settings | None],
         conditioning: Any,
         *,
         second: bool,
@@ -68,7 +69,7 @@ class SamplingPass:
         comment: Comment,
         comment_failure: Comment,
     ) -> None:
-        self.conditioning, self.settings = conditioning, settings
+        self.conditioning, self._settings = conditioning, list(settings)
         self.maps: dict[int, list[HeatMap]] = {}
         self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
@@ -76,15 +77,32 @@ class SamplingPass:
         self._mapped: set[tuple[int, int]] = set()
         self._moved = False  # whether any token has been refined
         encoder = host.encoder(p, second)
-        texts = dict.fromkeys(e.text for parts in self._schedules for schedule in parts for e in schedule)
-        self._texts = {text: understand(encoder, text, settings, refine=self.refine) for text in texts}
-        self._zero_pooled = encoder.zero_pooled_vector() if self.refine and settings.loss_pooled == "zeros" else None
+        if len(self._schedules) != len(self._settings):
+            raise LookupError(f"{len(self._schedules)} prompts were encoded for {len(self._settings)} images")
+        read = functools.cache(lambda text, own: understand(encoder, text, own, refine=refine and own.refines))
+        self._texts: dict[tuple[int, str], Understood] = {
+            (image, entry.text): read(entry.text, own)
+            for image, (parts, own) in enumerate(zip(self._schedules, self._settings, strict=True))
+            for schedule in parts
+            for entry in schedule
+            if own is not None
+        }
+        zeros = any(own is not None and own.loss_pooled == "zeros" for own in self._settings)
+        self._zero_pooled = encoder.zero_pooled_vector() if self.refine and zeros else None
         self._explain()
 
     @property
     def refine(self) -> bool:
         """Whether tokens are refined in this pass."""
-        return self._can_refine and self.settings.refines
+        return any(self._refines(image) for image in range(len(self._settings)))
+
+    def _refines(self, image: int) -> bool:
+        own = self._settings[image]
+        return self._can_refine and own is not None and own.refines
+
+    def change(self, **values: object) -> None:
+        """Other values from now on, for all images: when memory is short."""
+        self._settings = [None if own is None else own.replace(**values) for own in self._settings]
 
     @property
     def active(self) -> bool:
@@ -109,49 +127,50 @@ class SamplingPass:
         context, vector = list(given), None if vectors is None else list(vectors)
         latents: dict[int, Tensor] = {}
         for number, row in enumerate(rows):
-            text = self._texts[row.text]
-            if not text.located.groups:
+            text, own = self._texts.get((row.image, row.text)), self._settings[row.image]
+            if text is None or own is None or not text.located.groups:
                 continue
             if vector is not None and text.vector is not None:
-                vector[number] = text.vector.to(vector[number])
-            merged = self._tokens_of(row, given[number], call)
-            step = self._step(call, number, row, vector)
-            if self.refine and in_window(step, self.settings):
-                self._refine(step, merged)
+                vector[number] = pooled(vector[number], text.vector, own)
+            merged = self._tokens_of(row, given[number], call, own)
+            step = self._step(call, number, row, vector, own)
+            if self._can_refine and in_window(step, own):
+                self._refine(step, merged, own)
                 if merged.latents is not None:
                     latents[number] = merged.latents
             if maps:
-                self._record(step, row, given[number], merged, call)
+                self._record(step, row, given[number], merged, call, own)
             context[number] = _padded(merged.tokens.context[0], len(given[number])).to(given)
         images = [row.image for row in rows]
         call.change(torch.stack(context), None if vector is None else torch.stack(vector), latents, images)
 
-    def _tokens_of(self, row: Row, given: Tensor, call: Call) -> _Merged:
+    def _tokens_of(self, row: Row, given: Tensor, call: Call, own: Settings) -> _Merged:
         """The row's tokens: a text that has not been seen in this row begins with its own merged ones."""
-        encoded = self._texts[row.text].encoded(given[: row.length])
+        encoded = self._texts[row.image, row.text].encoded(given[: row.length])
         key = (row.image, row.part, row.text)
         if key not in self._merged:
-            self._merged[key] = _Merged(compose([encoded], self.settings))
+            self._merged[key] = _Merged(compose([encoded], own))
         merged = self._merged[key]
-        if self.settings.ets and not merged.substituted and call.place >= self.settings.ets_start - 1e-9:
-            merged.tokens = substitute_ends(merged.tokens, [encoded], self.settings)
+        if own.ets != "off" and not merged.substituted and call.place >= own.ets_start - 1e-9:
+            merged.tokens = substitute_ends(merged.tokens, [encoded], own)
             merged.substituted = True
         return merged
 
-    def _step(self, call: Call, number: int, row: Row, vector: Sequence[Tensor] | None) -> Step:
-        own = None if vector is None else vector[number]
-        return call.step(number, row.image, own if self._zero_pooled is None else self._zero_pooled.to(call.context))
+    def _step(self, call: Call, number: int, row: Row, vectors: Sequence[Tensor] | None, own: Settings) -> Step:
+        vector = None if vectors is None else vectors[number]
+        if self._zero_pooled is not None and own.loss_pooled == "zeros":
+            vector = self._zero_pooled.to(call.context)
+        return call.step(number, row.image, vector)
 
-    def _refine(self, step: Step, merged: _Merged) -> None:
+    def _refine(self, step: Step, merged: _Merged, own: Settings) -> None:
         """Refine a row, once for each model call: a call that failed at a later row is tried again."""
         if merged.refined == step.index:
             return
-        settings = self.settings
-        if settings.phrase_latent == "own" and step.null is None:
+        if own.phrase_latent == "own" and step.null is None:
             self._comment_failure(_NO_NEGATIVE)
-            settings = settings.replace(phrase_latent="same")
+            own = own.replace(phrase_latent="same")
         with self._host.gradient():
-            merged.tokens, latents, report = refine(step, merged.tokens, settings)
+            merged.tokens, latents, report = refine(step, merged.tokens, own)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
         if report.nothing_moved and not self._moved:
@@ -159,16 +178,16 @@ class SamplingPass:
         for warning in report.warnings:
             self._comment_failure(warning)
 
-    def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call) -> None:
+    def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call, own: Settings) -> None:
         """The attention maps of a row, once, when its refinement is over."""
-        start = self.settings.window_stop if self.refine else _MAPS_FROM
+        start = own.window_stop if self._refines(row.image) else _MAPS_FROM
         late = call.place >= start - 1e-9 or call.index + 1 >= call.total
         if not late or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
-        groups = self._texts[row.text].located.groups
+        groups = self._texts[row.image, row.text].located.groups
         try:
-            found = heat_maps(step, plain[: row.length], merged.tokens, groups, self.settings.layers)
+            found = heat_maps(step, plain[: row.length], merged.tokens, groups, own.layers)
         except Exception as error:
             self._host.log_exception("ToMe: no attention maps")
             self._comment(f"no attention maps ({type(error).__name__}: {error})")
@@ -177,8 +196,10 @@ class SamplingPass:
 
     def _explain(self) -> None:
         """Comment what of the prompts is left alone. A hand-written group need not stand in every text of a prompt."""
-        for parts in self._schedules:
-            texts = [self._texts[text] for text in dict.fromkeys(e.text for part in parts for e in part)]
+        for image, parts in enumerate(self._schedules):
+            if self._settings[image] is None:
+                continue
+            texts = [self._texts[image, text] for text in dict.fromkeys(e.text for part in parts for e in part)]
             for text in texts:
                 for warning in text.reading.warnings:
                     if all(warning in other.reading.warnings for other in texts):

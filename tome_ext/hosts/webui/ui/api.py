@@ -13,12 +13,13 @@ from tome_ext.hosts.webui.ui.options import TITLE, Options, arguments
 from tome_ext.hosts.webui.ui.preview import variants
 from tome_ext.prompts import PARSERS, GroupSyntaxError, read_prompt
 from tome_ext.prompts.preview import as_json
-from tome_ext.settings import SettingError
+from tome_ext.settings import SettingError, check_unicode, cut, short
 from tome_ext.settings.schema import presets, properties
 
 GROUPS, SETTINGS = "/tome/v1/groups", "/tome/v1/settings"
 _IMAGES = ("/sdapi/v1/txt2img", "/sdapi/v1/img2img")
-_MOST_PROMPTS, _LONGEST = 100, 20_000
+_MOST_PROMPTS, _LONGEST, _LONGEST_TOGETHER = 100, 20_000, 100_000
+_EXAMPLE = '{"args": [true, {"preset": "paper", "iterations": 2}]}'
 
 
 class RequestError(ValueError):
@@ -49,16 +50,18 @@ def add_routes(_demo: Any, app: Any) -> None:
 def _guard(route: Any) -> None:
     """Let a route of the WebUI check our arguments first."""
     from fastapi import Depends, HTTPException, Request
+    from fastapi.concurrency import run_in_threadpool
     from fastapi.dependencies.utils import get_parameterless_sub_dependant
 
     async def check(request: Any) -> None:
         try:
-            wrong = problem(await request.json())
+            # In a thread: the event loop serves every other request.
+            wrong = await run_in_threadpool(problem, await request.json())
         except Exception:
             logging.getLogger(__name__).exception("[ToMe] the request could not be checked")
             return
         if wrong:
-            raise HTTPException(422, f"{TITLE}: {wrong}")
+            raise HTTPException(422, wrong if wrong.startswith(TITLE) else f"{TITLE}: {wrong}")
 
     check.__annotations__["request"] = Request
     depends = Depends(check)
@@ -72,14 +75,23 @@ def problem(body: object) -> str:
     if not isinstance(scripts, Mapping):
         return ""
     for name, entry in scripts.items():
-        if isinstance(name, str) and name.lower() == TITLE.lower() and isinstance(entry, Mapping) and "args" in entry:
-            args = entry["args"]
-            if not isinstance(args, list):
-                return 'args must be a list: [true, "paper"] or [true, {"preset": "paper", "iterations": 2}]'
-            try:
-                Options.from_args(args)
-            except SettingError as error:
-                return str(error)
+        if isinstance(name, str) and name.lower() == TITLE.lower():
+            wrong = _wrong(entry)
+            if wrong:
+                return cut(wrong)
+    return ""
+
+
+def _wrong(entry: object) -> str:
+    """What is wrong with the entry of a request that is ours."""
+    if not isinstance(entry, Mapping) or "args" not in entry:
+        return f"must be an object with a list of arguments, such as {_EXAMPLE}"
+    if not isinstance(entry["args"], list):
+        return f"args must be a list: {_EXAMPLE}"
+    try:
+        Options.from_args(entry["args"])
+    except SettingError as error:
+        return str(error)
     return ""
 
 
@@ -97,24 +109,30 @@ def answer_groups(body: object) -> dict[str, Any]:
     """For each prompt its texts (more than one with AND or prompt editing): groups, clean prompt and warnings."""
     if not isinstance(body, Mapping):
         raise RequestError('the body must be an object, such as {"prompts": ["a red cat and a blue dog"]}')
-    unknown = set(body) - {"prompts", "groups", "clean_prompt", "parser"}
+    unknown = [name for name in body if name not in ("prompts", "groups", "clean_prompt", "parser")]
     if unknown:
         raise RequestError(
-            f"unknown field {sorted(map(str, unknown))[0]!r}; there are prompts, groups, clean_prompt, parser"
+            f"unknown field {short(unknown[0])}; the fields are prompts, groups, clean_prompt and parser"
         )
-    prompts = body.get("prompts")
-    if not isinstance(prompts, list) or not all(isinstance(one, str) for one in prompts):
-        raise RequestError("prompts must be a list of texts")
-    if len(prompts) > _MOST_PROMPTS or any(len(one) > _LONGEST for one in prompts):
-        raise RequestError(f"prompts: at most {_MOST_PROMPTS}, of at most {_LONGEST} characters each")
-    manual, clean = (_text(body, name) for name in ("groups", "clean_prompt"))
+    prompts = _prompts(body.get("prompts"))
+    manual, clean = (_text(name, body.get(name, "")) for name in ("groups", "clean_prompt"))
     parser = body.get("parser", "auto")
     if parser not in PARSERS:
-        raise RequestError(f"parser = {parser!r}: must be one of {', '.join(PARSERS)}")
+        raise RequestError(f"parser = {short(parser)}: must be one of {', '.join(PARSERS)}")
     try:
-        return {"prompts": [_answer(prompt, parser, manual, clean) for prompt in prompts]}
+        return {"prompts": [_answer(prompt, str(parser), manual, clean) for prompt in prompts]}
     except GroupSyntaxError as error:
-        raise RequestError(f"groups: {error.problem} (character {error.position + 1})") from error
+        raise RequestError(f"groups: {cut(error.problem)} (character {error.position + 1})") from error
+
+
+def _prompts(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise RequestError("prompts must be a list of texts")
+    if len(value) > _MOST_PROMPTS or any(len(one) > _LONGEST for one in value):
+        raise RequestError(f"prompts: at most {_MOST_PROMPTS}, of at most {_LONGEST} characters each")
+    if sum(map(len, value)) > _LONGEST_TOGETHER:
+        raise RequestError(f"prompts: at most {_LONGEST_TOGETHER} characters together")
+    return [_text(f"prompts[{number}]", one) for number, one in enumerate(value)]
 
 
 def _answer(prompt: str, parser: str, manual: str, clean: str) -> dict[str, Any]:
@@ -122,8 +140,11 @@ def _answer(prompt: str, parser: str, manual: str, clean: str) -> dict[str, Any]
     return {"prompt": prompt, "texts": [as_json(reading) for reading in readings]}
 
 
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name, "")
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise RequestError(f"{name} must be text of at most {_LONGEST} characters")
+    try:
+        check_unicode(name, value)
+    except SettingError as error:
+        raise RequestError(str(error)) from error
     return value

@@ -12,11 +12,50 @@ from tome_ext.hosts.webui.ui.options import TITLE, arguments
 from tome_ext.settings import Setting
 
 PREVIEW = "Preview"
-PREVIEW_HELP = "Which words of the prompt belong together, and what the prompt says without them."
-ADVANCED = "Advanced"
+PREVIEW_HELP = "Shows which words of the prompt belong together, and what the prompt says without them."
+UNDO = "Undo"
+UNDO_HELP = "Takes back the last change that a click on a word made to the groups."
+ADVANCED = "More settings"
+DOCS = "Help"
+CLICK = "Click a word, then the object it belongs to. Click it twice to take it out."
 PLACEHOLDERS = {
     "groups": "automatic; by hand: cat: sunglasses; dog: hat",
     "clean_prompt": "automatic",
+}
+PRESETS_SAY = {
+    "fast": "Merging alone: as quick as plain sampling.",
+    "balanced": "The default: merging and a short refinement at low cost.",
+    "paper": "As the paper describes it: more iterations on the full latent; slow.",
+    "reference": "As the authors' code does it for objects with accessories; slow.",
+    "reference-attributes": "As the authors' code does it for objects with attributes; slow.",
+    "custom": "Values of your own.",
+    "own": "A preset of your own.",
+}
+COSTS = {
+    "off": "Strength 0: the image is the plain one.",
+    "none": "No pass through the network beyond those of plain sampling.",
+    "times": "Estimated computation, plain sampling = 1:",
+    "steps": "steps:",
+    "objects": "objects:",
+    "unguided": "CFG 1",
+    "hidden": "Also in effect, from a preset:",
+}
+OWN_PRESETS = {
+    "heading": "Your presets",
+    "name": "Name of your preset",
+    "name_help": "Saves the values above under this name, or names the preset to rename or delete.",
+    "save": "Save preset",
+    "delete": "Delete preset",
+    "rename": "Rename chosen preset",
+    "saved": "Saved:",
+    "deleted": "Deleted:",
+    "renamed": "Renamed:",
+}
+PREFERENCES = {
+    "preset": "Default preset (needs Reload UI)",
+    "live": "Preview the prompt while typing",
+    "maps": "Save attention maps to disk",
+    "parser": "Default parser (needs Reload UI)",
 }
 
 
@@ -24,16 +63,24 @@ def label(setting: Setting) -> str:
     """A label that is not mistaken for the WebUI's own "Token merging ratio"."""
     if setting.name == "enabled":
         return TITLE
-    confusable = setting.group == "Use" or any(word in setting.label.lower() for word in ("merg", "token"))
+    confusable = setting.group in ("Use", "Output", "Strength") or any(
+        word in setting.label.lower() for word in ("merg", "token")
+    )
     return f"ToMe {setting.label[0].lower()}{setting.label[1:]}" if confusable else setting.label
 
 
 def template() -> dict[str, str]:
     """Every text, to be given its translation."""
-    shown = [PREVIEW, PREVIEW_HELP, ADVANCED, *PLACEHOLDERS.values()]
+    from tome_ext.hosts.webui.ui import preview, shown
+
+    texts = [PREVIEW, PREVIEW_HELP, UNDO, UNDO_HELP, ADVANCED, DOCS, CLICK, *PLACEHOLDERS.values()]
+    texts += [*PRESETS_SAY.values(), *COSTS.values(), *OWN_PRESETS.values(), *PREFERENCES.values()]
+    texts += [preview.EMPTY, preview.TEXTS, preview.OFF, preview.TAGGED]
+    texts += [shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.BY_HAND, shown.ADDED]
     for setting in arguments():
-        shown += [label(setting), setting.help, setting.group]
-    return {text: text for text in shown}
+        if not setting.hidden:
+            texts += [label(setting), setting.help, setting.group]
+    return {text: text for text in texts}
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 """What the user asked for, from the script arguments that every request carries.
 
-The arguments are a list of JSON values in the order of :func:`arguments`: a switch, the preset, the second pass of
-hires fix, the attention maps, and then every setting in the order of its declaration. The order only ever grows at
-its end. A missing tail stands for the defaults.
+The arguments are a list of JSON values in the order of :data:`ORDER`: what the panel shows first, the settings by
+their groups, and last those that the panel does not show. The order only ever grows at its end. A missing tail stands
+for the defaults.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
+from tome_ext.hosts.webui.ui.user_presets import own, preset_named, presets
 from tome_ext.prompts.manual.grammar import GroupSyntaxError, parse_groups
+from tome_ext.prompts.tag import Tag
 from tome_ext.settings import (
     DEFAULT_PRESET,
     PRESETS,
@@ -21,54 +24,67 @@ from tome_ext.settings import (
     Value,
     declaration,
     declarations,
-    preset,
 )
+from tome_ext.settings.declaration import nearest
 
 TITLE = "ToMe Semantic Binding"
 CUSTOM = "custom"
 Hires = Literal["refine", "merge", "off"]
 
-_OWN = (
-    Setting(
-        name="enabled",
-        default=False,
-        label="Enabled",
-        help="Bind each attribute and accessory in the prompt to its own object.",
-        group="Use",
-        kind="bool",
-        advanced=False,
-    ),
-    Setting(
+# The places of the values in a request: add new ones at the end only.
+# fmt: off
+ORDER = (
+    "enabled", "preset", "strength", "groups", "hires", "show_maps", "parser", "clean_prompt",
+    "min_objects", "noun_weight", "related_weight", "members", "ets", "ets_start", "pooled",
+    "iterations", "window_start", "window_stop", "every", "step_size", "step_decay", "descent", "update",
+    "checkpointing",
+    "entropy_weight", "binding_weight", "position_weight", "entropy_target", "layers", "resolution",
+    "order", "binding_iterations", "binding_step_size", "latent_step", "phrase_latent", "loss_pooled", "entropy_form",
+)
+# fmt: on
+_LONGEST_SHOWN = 80
+
+_ENABLED = Setting(
+    name="enabled",
+    default=False,
+    label="Enabled",
+    help="Binds each attribute and accessory in the prompt to its own object.",
+    group="Use",
+    kind="bool",
+    advanced=False,
+)
+_HIRES = Setting(
+    name="hires",
+    default="merge",
+    label="In the second pass of hires fix",
+    help="What the second pass of hires fix gets. refine: merged and refined tokens, which is slow and takes much "
+    "memory. merge: merged tokens. off: nothing.",
+    group="Output",
+    kind="choice",
+    choices=get_args(Hires),
+)
+_MAPS = Setting(
+    name="show_maps",
+    default=False,
+    label="Attention maps",
+    help="Adds a heat map of each object's attention behind the images.",
+    group="Output",
+    kind="bool",
+)
+
+
+def _preset_argument() -> Setting:
+    """The declaration of the preset: what there is may change while the WebUI runs."""
+    return Setting(
         name="preset",
         default=DEFAULT_PRESET,
         label="Preset",
-        help="A full set of values. fast: merging alone; balanced: the default; paper, reference: what the paper and "
-        "the authors' code do. Changing a value below makes it custom.",
+        help="A full set of values. Changing a value below makes it custom.",
         group="Use",
         kind="choice",
-        choices=(*PRESETS, CUSTOM),
+        choices=(*PRESETS, *own().values, CUSTOM),
         advanced=False,
-    ),
-    Setting(
-        name="hires",
-        default="merge",
-        label="In the second pass of hires fix",
-        help="What the second pass gets: merged tokens and refinement (slow, much memory), merged tokens, or nothing.",
-        group="Use",
-        kind="choice",
-        choices=get_args(Hires),
-        advanced=False,
-    ),
-    Setting(
-        name="show_maps",
-        default=False,
-        label="Attention maps",
-        help="One more picture for each image: where each object's token looks, as heat over the image.",
-        group="Use",
-        kind="bool",
-        advanced=False,
-    ),
-)
+    )
 
 
 @dataclass(frozen=True)
@@ -93,9 +109,23 @@ class Options:
         """
         return cls._from_values(settled(args))
 
+    def with_tag(self, tag: Tag) -> Options:
+        """These options with those of a tag in the prompt on top; :class:`SettingError` for what it may not say."""
+        if not tag.on:
+            return dataclasses.replace(self, enabled=False)
+        over: dict[str, object] = {"preset": tag.preset} if tag.preset else {}
+        for name, text in tag.values:
+            if name in ("enabled", "preset", "show_maps"):
+                raise SettingError(f"{name} cannot be set in a prompt")
+            over[name] = argument(name).parse(text)
+        if tag.groups:
+            over["groups"] = tag.groups
+        values = dict(zip(ORDER, self.to_args(), strict=True))
+        return Options._from_values({**_overlaid(values, over), "enabled": True})
+
     @classmethod
     def _from_values(cls, values: Mapping[str, object]) -> Options:
-        own = {argument.name: argument.validate(values[argument.name]) for argument in _OWN}
+        own = {one.name: one.validate(values[one.name]) for one in arguments() if one.name in _OWN}
         settings = Settings().replace(**{s.name: values[s.name] for s in declarations()})
         _check_texts(settings)
         return cls(
@@ -107,31 +137,41 @@ class Options:
 
     def to_args(self) -> list[Value]:
         """The arguments that :meth:`from_args` reads back."""
-        settings = self.settings.to_json()
-        return [self.enabled, preset_of(self.settings), self.hires, self.show_maps, *settings.values()]
+        values = {
+            "enabled": self.enabled,
+            "preset": preset_of(self.settings),
+            "hires": self.hires,
+            "show_maps": self.show_maps,
+            **self.settings.to_json(),
+        }
+        return [values[name] for name in ORDER]
+
+
+_OWN = ("enabled", "preset", "hires", "show_maps")
 
 
 def arguments() -> Iterator[Setting]:
     """The declarations of all script arguments, in their order."""
-    yield from _OWN
-    yield from declarations()
+    own = {one.name: one for one in (_ENABLED, _preset_argument(), _HIRES, _MAPS)}
+    return (own.get(name) or declaration(name) for name in ORDER)
 
 
 def argument(name: str) -> Setting:
-    """The declaration of one script argument."""
-    return next((own for own in _OWN if own.name == name), None) or declaration(name)
+    """The declaration of one script argument; :class:`SettingError` suggests the nearest for an unknown name."""
+    if name not in ORDER:
+        raise SettingError(f"no setting is called {_short(name)}{nearest(str(name), dict.fromkeys(ORDER))}")
+    return next(one for one in arguments() if one.name == name)
 
 
 def in_preset(setting: Setting) -> bool:
-    """Whether a preset has a say in this setting: it has none in how the prompt is read."""
-    return setting.group not in ("Words", "Use")
+    """Whether a preset has a say in this setting: it has none in how the prompt is read, and in the strength."""
+    return setting.group not in ("Words", "Use", "Output", "Strength")
 
 
 def preset_of(settings: Settings) -> str:
     """The name of the preset that these settings are, or "custom"."""
     method = [s.name for s in declarations() if in_preset(s)]
-    for known in PRESETS:
-        base = preset(known)
+    for known, base in presets().items():
         if all(getattr(settings, key) == getattr(base, key) for key in method):
             return known
     return CUSTOM
@@ -141,7 +181,7 @@ def settled(args: Sequence[object]) -> dict[str, object]:
     """The value of each argument by name; they may not go together. SettingError for what cannot be read at all."""
     known = list(arguments())
     if len(args) > len(known):
-        raise SettingError(f"{TITLE} takes {len(known)} arguments, not {len(args)}")
+        raise SettingError(f"args: at most {len(known)} values, not {len(args)}")
     values: dict[str, object] = {argument.name: argument.default for argument in known}
     values |= {argument.name: value for argument, value in zip(known, args, strict=False) if value is not None}
     over = values["preset"]
@@ -154,7 +194,7 @@ def _filled(values: Mapping[str, object], name: Value) -> dict[str, object]:
     """The values with a preset's in place of those that stand at their default."""
     out = dict(values)
     if name != CUSTOM:
-        base = preset(str(name))
+        base = preset_named(str(name))
         for setting in declarations():
             if in_preset(setting) and setting.validate(values[setting.name]) == setting.default:
                 out[setting.name] = getattr(base, setting.name)
@@ -168,7 +208,7 @@ def _overlaid(values: Mapping[str, object], over: Mapping[str, object]) -> dict[
     out = {**values, "preset": over.get("preset", CUSTOM)}
     chosen = argument("preset").validate(out["preset"])
     if chosen != CUSTOM:
-        base = preset(str(chosen))
+        base = preset_named(str(chosen))
         out |= {s.name: getattr(base, s.name) for s in declarations() if in_preset(s)}
     return {**out, **over}
 
@@ -179,6 +219,12 @@ def _check_texts(settings: Settings) -> None:
             parse_groups(settings.groups)
     except GroupSyntaxError as error:
         where = f"{error.problem} (character {error.position + 1})"
-        raise SettingError(f"groups = {settings.groups!r}: {where}") from error
+        raise SettingError(f"groups = {_short(settings.groups)}: {where}") from error
     if not settings.layers.strip():
         raise SettingError("layers = '': must name layers, such as 'reference', 'paper' or 'middle'")
+
+
+def _short(text: object) -> str:
+    """What was given, quoted, and no longer than a message can bear."""
+    shown = repr(text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"

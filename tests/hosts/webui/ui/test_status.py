@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from tome_ext.hosts.webui.ui.options import ORDER
+from tome_ext.hosts.webui.ui.status import failed, ratio, status, without_effect
+from tome_ext.settings import Settings, preset
+
+
+def test_merging_alone_adds_no_pass():
+    assert ratio(preset("fast")) == pytest.approx(1, abs=5e-4)  # the clean prompt's encoding
+    assert "No pass" in status(preset("fast"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(binding_weight=0.0, layers="paper"),
+        Settings(entropy_weight=0.0, order="separate", phrase_latent="own", binding_iterations=1, iterations=0),
+        pytest.param(preset("balanced"), marks=pytest.mark.slow),
+        pytest.param(preset("reference"), marks=pytest.mark.slow),
+    ],
+    ids=["entropy", "binding", "balanced", "reference"],
+)
+def test_it_is_what_is_counted_on_the_full_size_network(settings):
+    pytest.importorskip("diffusers")
+    from tome_ext.cost.count import Run, count
+    from tome_ext.cost.models import architecture
+
+    assert ratio(settings) == pytest.approx(count(architecture("sdxl"), settings, Run()).ratio, rel=0.02)
+
+
+def test_without_a_negative_prompt_the_same_extra_counts_twice():
+    guided, alone = (ratio(preset("paper"), guided=guided) for guided in (True, False))
+    assert alone - 1 == pytest.approx(2 * (guided - 1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "idle", "alive"),
+    [
+        (Settings(), {"entropy_form"} - {"entropy_form"}, set(ORDER)),
+        (preset("fast"), {"step_size", "layers", "window_stop", "entropy_weight"}, {"iterations", "noun_weight"}),
+        (Settings(window_stop=0.0), {"iterations", "step_size"}, {"window_start", "window_stop"}),
+        (Settings(entropy_weight=0.0), {"layers", "entropy_target"}, {"binding_weight", "resolution"}),
+        (Settings(entropy_weight=0.0, binding_weight=0.0), {"iterations"}, {"entropy_weight", "position_weight"}),
+        (Settings(ets=False), {"ets_start", "clean_prompt"}, {"ets", "pooled"}),
+        (Settings(ets=False, pooled="clean"), {"ets_start"}, {"clean_prompt"}),
+        (preset("reference"), {"entropy_target"}, {"layers"}),
+        (Settings(strength=0.0), {"groups", "iterations", "ets"}, {"strength", "enabled", "preset"}),
+    ],
+)
+def test_what_has_no_effect_is_named_and_nothing_else(settings, idle, alive):
+    found = set(without_effect(settings))
+    assert idle <= found
+    assert not alive & found
+
+
+def test_values_of_a_preset_that_the_panel_does_not_show_are_named():
+    shown = status(preset("reference").replace(iterations=2))
+    assert "Loss order = separate" in shown
+    assert "Loss order" not in status(preset("reference"))
+
+
+def test_a_mistake_is_escaped_and_in_the_panel_s_words():
+    shown = failed("window_start = 0.9: must not be greater than window_stop = 0.2 <b>")
+    assert "Refine from = 0.9: must not be greater than Refine until = 0.2 &lt;b&gt;" in shown
