@@ -9,6 +9,7 @@ from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.words import Word
 
 _UNDERSCORE = re.compile(r"(?<![^\s,(\[])_(?=[^\W_])|(?<=[^\W_])_(?![^\s,)\]:])")
+_LONE_ARTICLE = re.compile(r"(?<![\w'’-])(?:an?|the)\s*[)\]]", re.I)
 _NO_NOUN = frozenset({"prep", "with", "hold", "rel", "cop", "verb", "have"})
 _ENDS = frozenset({"end", "hard", "comma"})
 # What has to come after a word of these kinds; else it dangles.
@@ -29,6 +30,8 @@ def broken(text: str, clean: str, words: list[Word], cut: set[int]) -> str:
         return "a bracket lost its other half"
     if len(_UNDERSCORE.findall(clean)) > len(_UNDERSCORE.findall(text)):
         return "an underscore is left over"
+    if len(_LONE_ARTICLE.findall(clean)) > len(_LONE_ARTICLE.findall(text)):
+        return "an article is left without its noun"
     return _dangling(words, cut)
 
 

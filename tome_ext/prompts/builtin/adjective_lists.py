@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tome_ext.prompts.builtin.sentence import Sentence
+from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 
 _LONGEST = 12
@@ -36,6 +37,9 @@ def end_of_joint(sentence: Sentence, run: list[int], at: int, opened: int, joint
     if len(run) > 1 and last in vocab.ALSO_THINGS and not comma:
         return 0
     listed = False
+    info = lexicon.info(last)
+    if comma and info.noun and info.noun >= info.adjective and last not in vocab.HARD_ATTRIBUTES:
+        return 0
     if comma:
         listed = before in ("hard", "prep", "with", "hold", "and", "cop", "have") and _colours(sentence, run[0])
         sized = before == "with" and last in vocab.SIZES

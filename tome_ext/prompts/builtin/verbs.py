@@ -49,7 +49,7 @@ def ends_noun_phrase(sentence: Sentence, run: list[int], at: int, opened: int, c
     previous = sentence.low(run[-1])
     if lexicon.is_phrase(previous, low):
         return False
-    if low in vocab.SIDES and sentence.low(at + 1) == "of":
+    if sentence.low(at + 1) == "of" and (low in vocab.SIDES or low == "free"):
         return True
     if low in vocab.TRAILING and sentence.kind(at + 1) != "word":
         return True
