@@ -42,7 +42,7 @@ def _open_ends(text: str, opening: str, closing: str) -> tuple[int, int]:
 
 def _dangling(words: list[Word], cut: set[int]) -> str:
     """The first word that lost what it needs after it."""
-    before, opens = -1, True
+    before, opens, after_gap = -1, True, False
     for at in [*(k for k in range(len(words)) if k not in cut), len(words)]:
         then = closed_class(words[at]) if at < len(words) else "end"
         if before >= 0 and at > before + 1:
@@ -56,6 +56,9 @@ def _dangling(words: list[Word], cut: set[int]) -> str:
                 return f"{words[at].low!r} is left without its words"
             if opens and alone and low in vocab.PRONOUNS:
                 return f"{low!r} is left alone"
+        if after_gap and then in ("cop", "have", "rel"):
+            return f"{words[before].low!r} is left without its words"
         opens = before < 0 or closed_class(words[before]) in _ENDS
+        after_gap = then == "and" and at > before + 1 >= 1
         before = at
     return ""

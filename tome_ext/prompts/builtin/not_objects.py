@@ -23,7 +23,7 @@ def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
     """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
     credit = False
     for k, item in enumerate(items):
-        if item.kind in ("hard", "comma"):
+        if item.kind in ("hard", "comma", "verb"):
             credit = False
         if credit and item.kind != "and":
             item.kind, item.parsed = "other", None
