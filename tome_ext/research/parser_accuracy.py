@@ -122,9 +122,9 @@ def judged(reading: Reading, expected: list[dict[str, Any]]) -> tuple[int, int]:
         for word in e["related"]:
             owners.setdefault(word.lower(), set()).add(e["noun"].lower())
     wrong = 0
-    for noun, words in groups:
+    for noun, counted in groups:
         others = [n for n in nouns if n.split()[-1] == noun.split()[-1]]
-        wrong += sum(bool(others) and not owners[w] & set(others) for w in words if w in owners)
+        wrong += sum(bool(others) and not owners[w] & set(others) for w in counted if w in owners)
     return right, wrong
 
 
