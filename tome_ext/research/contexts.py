@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tome_ext.hosts.diffusers.encoding import encode, token_ids, understand
+from tome_ext.hosts.diffusers.encoding import encode, encode_with, token_ids
 from tome_ext.method.composition import Encoded, compose, substitute_ends, word_embedding
 from tome_ext.research.world.prompts import Prompt
 from tome_ext.settings import Settings
@@ -93,17 +93,17 @@ def one_encoder(number: int, settings: Settings | None) -> Any:
 
 def _composed(pipe: Any, prompt: Prompt, settings: Settings) -> Any:
     chosen = settings.replace(groups=prompt.groups, clean_prompt=prompt.clean)
-    understood = understand(pipe, prompt.text, chosen)
-    if not understood.located.groups:
+    encoded_prompt = encode_with(pipe, prompt.text, chosen)
+    if not encoded_prompt.located.groups:
         raise ValueError(f"no groups in {prompt.text!r}")
     context, _ = _encoded(pipe, prompt.text)
-    encoded = [Encoded(context, understood.located, (), understood.clean, understood.clean_ends)]
+    encoded = [Encoded(context, encoded_prompt.located, (), encoded_prompt.clean, encoded_prompt.clean_ends)]
     tokens = compose(encoded, chosen)
     return substitute_ends(tokens, encoded, chosen) if chosen.ets != "off" else tokens
 
 
 def _first_noun(pipe: Any, prompt: Prompt) -> int:
-    located = understand(pipe, prompt.text, Settings(groups=prompt.groups, iterations=0)).located
+    located = encode_with(pipe, prompt.text, Settings(groups=prompt.groups, iterations=0)).located
     return located.groups[0].noun[-1][1]
 
 

@@ -323,7 +323,7 @@ def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatc
     assert tried == [0]
 
 
-@pytest.mark.parametrize("what", ["understand", "compose"])
+@pytest.mark.parametrize("what", ["encode_prompt", "compose"])
 def test_a_failure_of_any_other_part_leaves_the_plain_image(host, monkeypatch, what):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
@@ -388,7 +388,7 @@ def test_memory_that_does_not_suffice_for_merging_is_said(host, monkeypatch):
     assert run.entries == {"ToMe failure": "out of memory: continuing without ToMe"}
 
 
-@pytest.mark.parametrize("what", ["understand", "compose"])
+@pytest.mark.parametrize("what", ["encode_prompt", "compose"])
 def test_an_image_without_any_of_tome_has_the_failure_in_place_of_the_settings(host, monkeypatch, what):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
@@ -445,10 +445,10 @@ def test_a_latent_step_that_cannot_be_undone_is_said(host, monkeypatch):
 def test_each_batch_is_tried_and_has_an_infotext_of_its_own(host, monkeypatch):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
-    real, broken = sampling_pass.understand, raising(ValueError("broken"))
+    real, broken = sampling_pass.encode_prompt, raising(ValueError("broken"))
     p, job, found = Processing([PROMPT]), None, []
-    for number, understand in enumerate((real, broken, real)):
-        monkeypatch.setattr(sampling_pass, "understand", understand)
+    for number, encode_prompt in enumerate((real, broken, real)):
+        monkeypatch.setattr(sampling_pass, "encode_prompt", encode_prompt)
         run = host.run(p, fast(), job=job, last=number == 2)
         job = run.job
         found.append(sorted(run.entries))

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tome_ext.hosts.common.text import EncodedPrompt, encode_prompt
 from tome_ext.hosts.webui.protocol import Call, Host
 from tome_ext.hosts.webui.sampling.asked import said
 from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
-from tome_ext.hosts.webui.sampling.text import Understood, understand
 from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
@@ -85,8 +85,8 @@ class SamplingPass:
         encoder = host.encoder(p, second)
         if len(self._schedules) != len(self._settings):
             raise LookupError(f"{len(self._schedules)} prompts were encoded for {len(self._settings)} images")
-        read = functools.cache(lambda text, own: understand(encoder, text, own, refine=refine and own.refines))
-        self._texts: dict[tuple[int, str], Understood] = {
+        read = functools.cache(lambda text, own: encode_prompt(encoder, text, own, refine=refine and own.refines))
+        self._texts: dict[tuple[int, str], EncodedPrompt] = {
             (image, entry.text): read(entry.text, own)
             for image, (parts, own) in enumerate(zip(self._schedules, self._settings, strict=True))
             for schedule in parts
@@ -224,6 +224,6 @@ def _padded(tokens: Tensor, length: int) -> Tensor:
     return torch.cat([tokens, tokens[-1:].expand(length - len(tokens), -1)])
 
 
-def _short(texts: Sequence[Understood]) -> str:
+def _short(texts: Sequence[EncodedPrompt]) -> str:
     text = " AND ".join(text.reading.text for text in texts)
     return text if len(text) <= 60 else text[:59] + "…"
