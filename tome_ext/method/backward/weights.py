@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import functional, grad
 from torch.overrides import TorchFunctionMode
 
 # From the gradient of an operation's output to that of its input: (gradient, shape of the input, weight, *rest).
@@ -39,9 +39,9 @@ def _convolution(of_input: Callable[..., Tensor]) -> _Pull:
 
 _AFFINE: dict[Any, _Pull] = {
     functional.linear: _linear,
-    torch.conv1d: _convolution(torch.nn.grad.conv1d_input),
-    torch.conv2d: _convolution(torch.nn.grad.conv2d_input),
-    torch.conv3d: _convolution(torch.nn.grad.conv3d_input),
+    torch.conv1d: _convolution(grad.conv1d_input),
+    torch.conv2d: _convolution(grad.conv2d_input),
+    torch.conv3d: _convolution(grad.conv3d_input),
 }
 # Their weights are small: a copy of them is kept.
 _NORMS = (functional.group_norm, functional.layer_norm, functional.rms_norm)
@@ -153,7 +153,8 @@ class _Watching(TorchFunctionMode):
         self.taken_over = True
         if pull is None:
             return func(args[0], *map(_kept, args[1:]), **{name: _kept(value) for name, value in kwargs.items()})
-        return _Affine.apply(args[0], _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs))
+        call = _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs)
+        return _Affine.apply(args[0], call)  # type: ignore[no-untyped-call]
 
 
 class _Using(TorchFunctionMode):
