@@ -44,7 +44,11 @@ _AFFINE: dict[Any, _Pull] = {
     torch.conv3d: _convolution(grad.conv3d_input),
 }
 # Their weights are small: a copy of them is kept.
-_NORMS = (functional.group_norm, functional.layer_norm, functional.rms_norm)
+_NORMS = (
+    functional.group_norm,
+    functional.layer_norm,
+    *([functional.rms_norm] if hasattr(functional, "rms_norm") else []),
+)
 
 
 @contextmanager
@@ -153,8 +157,9 @@ class _Watching(TorchFunctionMode):
         self.taken_over = True
         if pull is None:
             return func(args[0], *map(_kept, args[1:]), **{name: _kept(value) for name, value in kwargs.items()})
-        call = _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs)
-        return _Affine.apply(args[0], call)  # type: ignore[no-untyped-call]
+        return _Affine.apply(  # type: ignore[no-untyped-call]
+            args[0], _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs)
+        )
 
 
 class _Using(TorchFunctionMode):

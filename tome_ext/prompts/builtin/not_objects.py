@@ -23,7 +23,7 @@ def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
     """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
     credit = False
     for k, item in enumerate(items):
-        if item.kind in ("hard", "comma"):
+        if item.kind in ("hard", "comma", "verb"):
             credit = False
         if credit and item.kind != "and":
             item.kind, item.parsed = "other", None
@@ -106,7 +106,8 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     follows_of = after < len(words) and words[after].low == "of"
     if head not in vocab.THINGS_TOO and head[:-1] in vocab.PICTURE_WORDS | vocab.MEDIA and head.endswith("s"):
         head = head[:-1]
-    if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
+    hard = any(_physical(words[i].low) for i in found.related)
+    if head in vocab.MEDIA and (follows_of or not (hard and found.determined)):
         return True
     if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
         return True

@@ -185,3 +185,7 @@ THINGS_TOO = _words(
 CLOTHED = _words("dressed clad equipped armed")
 # How sharp a picture is; never a part of what it shows.
 FORMATS = _words("2k 4k 8k 16k 32k hd uhd fhd hdr 720p 1080p 1440p 2160p")
+# Participles that give a colour: "painted red".
+PAINTED = _words("painted colored coloured dyed")
+# Measures of one thing, whose adjectives are the thing's: "a tiny piece of sushi".
+PORTIONS = _words("piece pieces slice slices pair pairs")

@@ -631,6 +631,41 @@ def test_the_second_pass_may_have_options_of_its_own(host):
     assert torch.equal(found, host.run(Processing([PROMPT]), fast()).latent)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "groups", "note"),
+    [
+        ("sunset over mountains", "", "nothing to bind"),
+        (PROMPT, "horse: red", "hand-written group 'horse': not in the prompt"),
+        (PROMPT, "", None),
+    ],
+)
+def test_the_infotext_says_what_of_the_prompt_was_left_alone(host, prompt, groups, note):
+    found = host.run(Processing([prompt]), fast(groups=groups, min_objects=1)).entries.get("ToMe note")
+    assert found == note or (note and note in found)
+
+
+def test_a_note_is_in_the_infotext_of_its_own_batch_alone(host):
+    first = host.run(Processing(["sunset over mountains"]), fast(), last=False)
+    assert "ToMe note" in first.entries
+    p = first.denoiser.p
+    p.prompts = p.hr_prompts = [PROMPT]
+    second = host.run(p, fast(), job=first.job)
+    assert "ToMe note" not in second.entries
+
+
+def test_the_host_says_that_a_step_is_refined_and_stops_saying_it(host):
+    state, said = standins.state(), []
+    host.run(Processing([PROMPT]), Options(), at=lambda _: said.append(getattr(state, "textinfo", None)))
+    assert set(said) == {None}, "between the steps"
+    seen = []
+    state.__class__.textinfo = property(lambda self: None, lambda self, text: seen.append(text))
+    try:
+        host.run(Processing([PROMPT]), Options())
+    finally:
+        del state.__class__.textinfo
+    assert seen[:2] == ["ToMe: refining step 1 of 10", None]
+
+
 def test_a_switch_of_models_is_read_and_encoded_again(host):
     """The refiner: another model and another conditioning, between two calls, just before the callback."""
     other = standins.Model(sdxl=host.model.sdxl, seed=7)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tome_ext.hosts.webui.protocol import Call, Host
+from tome_ext.hosts.webui.sampling.asked import said
 from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
 from tome_ext.hosts.webui.sampling.text import Understood, understand
 from tome_ext.method.composition import compose, pooled, substitute_ends
@@ -25,6 +26,9 @@ _NO_NEGATIVE = (
     "at CFG scale 1 the WebUI encodes no negative prompt, so phrases have no sampling path of their own: "
     "refined with phrase_latent = same"
 )
+
+# In the infotext of an image in which nothing is bound.
+NOTHING = "nothing to bind"
 
 Comment = Callable[[str], None]
 
@@ -55,6 +59,7 @@ class SamplingPass:
     ``settings``: of each image, None for one that is left alone. ``conditioning``: the host's, for this pass; the
     texts are read and encoded on construction. ``refine``: whether the host can. ``comment`` tells the user something,
     ``comment_failure`` that the image lacks a part of what was asked for. ``maps``: by image, where recorded.
+    ``notes``: what of the prompts is left alone, for the infotext.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class SamplingPass:
     ) -> None:
         self.conditioning, self._settings = conditioning, list(settings)
         self.maps: dict[int, list[HeatMap]] = {}
+        self.notes: list[str] = []
         self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
@@ -169,7 +175,7 @@ class SamplingPass:
         if own.phrase_latent == "own" and step.null is None:
             self._comment_failure(_NO_NEGATIVE)
             own = own.replace(phrase_latent="same")
-        with self._host.gradient():
+        with said(f"ToMe: refining step {step.index + 1} of {step.total}"), self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, own)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
@@ -204,10 +210,13 @@ class SamplingPass:
                 for warning in text.reading.warnings:
                     if all(warning in other.reading.warnings for other in texts):
                         self._comment(warning)
+                        self.notes.append(warning)
                 for warning in text.located.warnings:
                     self._comment(warning)
             if not any(text.located.groups for text in texts):
                 self._comment(f"nothing to bind was found in the prompt {_short(texts)!r}")
+        if not self.active:
+            self.notes.insert(0, NOTHING)
 
 
 def _padded(tokens: Tensor, length: int) -> Tensor:
