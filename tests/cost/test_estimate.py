@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests.counting import calls
 from tome_ext.cost.count import GIB, Run, count
 from tome_ext.cost.estimate import estimate
 from tome_ext.cost.models import architecture
@@ -57,14 +57,12 @@ def test_what_a_row_saves_is_known_for_sizes_that_were_not_counted(models, side,
     assert counted > 0.1 * GIB
 
 
-def test_the_estimate_takes_less_than_a_millisecond():
-    estimate(Settings())
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        estimate(preset("reference"), "sdxl", steps=50, objects=4, batch=2)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1e-3
+def test_an_estimate_is_little_work_however_long_the_run():
+    def work(steps):
+        return calls(lambda: estimate(preset("reference"), "sdxl", steps=steps, objects=4, batch=2))
+
+    work(50)
+    assert work(1000) < 5_000
 
 
 def test_the_estimate_imports_nothing_heavy():

@@ -23,7 +23,16 @@ ROOT = Path(__file__).parents[2]
 EXTENSION = {"sd-webui-tome": Path(os.environ.get("WEBUI_EXTENSION", ROOT))}
 TITLE = "ToMe Semantic Binding"
 FOLDER = Path(os.environ.get("WEBUI_DIR", "."))
-HOST = "forge" if (FOLDER / "backend").is_dir() else "reforge" if (FOLDER / "modules_forge").is_dir() else "a1111"
+
+
+def _host(folder: Path) -> str:
+    """By what lies in its folder."""
+    if (folder / "backend").is_dir():
+        return "forge" if (folder / "modules" / "sd_hijack.py").is_file() else "neo"
+    return "reforge" if (folder / "modules_forge").is_dir() else "a1111"
+
+
+HOST = _host(FOLDER)
 _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {port} --data-dir {data}"
 _PATIENCE, _ATTEMPTS = 300, 3
 

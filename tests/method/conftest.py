@@ -28,6 +28,7 @@ class Recording:
 
     @property
     def steps(self) -> list[int]:
+        """The steps whose entropy iterations are recorded."""
         return [i for i in range(10) if f"entropy{i}_t" in self.tensors]
 
     @property
@@ -58,13 +59,33 @@ class Recording:
 
 
 def recording(name: str) -> Recording:
+    """A recording; one made from the inputs of another has those as well."""
     facts = json.loads((GOLDEN / f"{name}.json").read_text())
-    return Recording(facts["case"], facts, load_file(GOLDEN / f"{name}.safetensors"))
+    own = load_file(GOLDEN / f"{name}.safetensors")
+    inputs = facts["case"].get("inputs")
+    shared = {k: v for k, v in recording(inputs).tensors.items() if "_embeds" in k or "pooled" in k} if inputs else {}
+    return Recording(facts["case"], facts, {**shared, **own})
+
+
+def golden(dtype=torch.float32, factor: float = 1.0) -> UNet2DConditionModel:
+    """The recorded UNet; ``factor``: that of its text layers' queries and keys."""
+    unet = UNet2DConditionModel.from_pretrained(GOLDEN / "unet", torch_dtype=dtype).eval()
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            if "attn2.to_q" in name or "attn2.to_k" in name:
+                parameter.mul_(factor)
+    return unet
 
 
 @pytest.fixture(scope="session")
 def golden_unet():
-    return UNet2DConditionModel.from_pretrained(GOLDEN / "unet").eval()
+    return golden()
+
+
+@pytest.fixture(scope="session")
+def exact_unet():
+    """As in the recordings in float64: maps that are not flat, so that an update does not magnify roundings."""
+    return golden(torch.float64, 4.0)
 
 
 @pytest.fixture

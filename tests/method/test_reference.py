@@ -13,6 +13,7 @@ from tome_ext.method.merging import merge, substitute_end_tokens
 from tome_ext.method.objective import phrase_target
 from tome_ext.method.refine import refine
 from tome_ext.method.state import Step, Tokens
+from tome_ext.method.window import inside, noise_place
 from tome_ext.settings import preset
 
 EOT_OF_CLEAN = 6  # "a cat and a dog"
@@ -122,6 +123,54 @@ def test_entropy_iterations(recorded, golden_unet):
             shaken = [entropy_losses(recorded, unet, index, noise)[number] for noise in (1e-6, -1e-6, 2e-6)]
             assert max(*shaken, ours[number]) - min(*shaken, ours[number]) > 0.5 * abs(ours[number] - theirs[number])
     assert unsettled <= 2
+
+
+def early_stop(name, unet, index, monkeypatch):
+    """The step of a recording again, with its threshold: our report and tokens, and what was recorded."""
+    recorded = recording(name)
+    monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", tuple(recorded.losses["thresholds"]))
+    tensors = {k.removeprefix(f"entropy{index}_"): v for k, v in recorded.tensors.items() if "entropy" in k}
+    context = tensors["text_in"][None]
+    tokens = Tokens(context, (0, 0), tuple(recorded.positions), context[:, :0].expand(2, -1, -1), (recorded.text,))
+    latents = tensors.get("latent_in")
+    if latents is None:  # the first step's
+        side = recorded.case["latent_size"]
+        generator = torch.Generator().manual_seed(recorded.case["seed"])
+        latents = torch.randn((1, 4, side, side), generator=generator).to(context)
+    step = Step(unet, latents, recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
+    refined, moved, report = refine(step, tokens, settings_of(recorded).replace(binding_weight=0.0))
+    weight = settings_of(recorded).position_weight
+    ours = [
+        sum(entropy.values()) + weight * sum(position.values())
+        for entropy, position in zip(report.entropy, report.position, strict=True)
+    ]
+    return ours, refined.context[0], moved, recorded.losses["entropy_losses"][index], tensors
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_step_ends_after_the_update_whose_loss_is_below_the_threshold(exact_unet, index, monkeypatch):
+    """After 2, 1, 4 (all) and 2 updates: as many losses, the same, and the same text and latent in the end."""
+    ours, text, latents, theirs, tensors = early_stop("early_stop", exact_unet, index, monkeypatch)
+    assert len(theirs) == (2, 1, 4, 2)[index]
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    assert (text - tensors["text_out"]).abs().max() < 1e-3 * (text - tensors["text_in"]).abs().max()
+    assert (latents - tensors["latent_out"]).abs().max() < 1e-3 * (latents - tensors["latent_in"]).abs().max()
+
+
+def test_their_threshold_is_compared_with_entropy_and_position_together(exact_unet, monkeypatch):
+    ours, text, _, theirs, tensors = early_stop("early_stop_position", exact_unet, 0, monkeypatch)
+    assert len(theirs) == 2
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    assert (text - tensors["text_out"]).abs().max() < 1e-3 * (text - tensors["text_in"]).abs().max()
+
+
+@pytest.mark.parametrize(("name", "refined"), [("reference", 7), ("reference-attributes", 5)])
+def test_in_fifty_steps_of_their_scheduler_the_same_steps_are_refined(euler, name, refined):
+    """By noise level, as hosts count: steps 0 to 6 and 0 to 4 of their configurations."""
+    euler.set_timesteps(50)
+    places = [noise_place(float(sigma)) for sigma in euler.sigmas[:50]]
+    inside_ = [inside(place, index, preset(name)) for index, place in enumerate(places)]
+    assert inside_ == [True] * refined + [False] * (50 - refined)
 
 
 @torch.no_grad()

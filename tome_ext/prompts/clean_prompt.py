@@ -38,10 +38,10 @@ def _unused_characters(text: str) -> tuple[str, str]:
 
 def _drop_empty(marked: str, cut: str) -> str:
     """Take away brackets that hold nothing but cuts."""
-    inside = rf"[\s{cut}]{{0,80}}"
+    inside = rf"[\s_{cut}]{{0,80}}"
     empty = re.compile(
         rf"“{cut}”|‘{cut}’|\"{cut}\"|(?<!\w)'{cut}'|«{cut}»|"
-        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
+        rf"(?<!\\)\((?={inside}[:)]){inside}{cut}[\s_{cut}]*(?::\s*[+-]?[.\d]+\s*)?\)|(?<!\\)\[(?={inside}\]){inside}\]"
     )
     for _ in range(20):
         marked, n = empty.subn(lambda m: cut if cut in m.group() else m.group(), marked)

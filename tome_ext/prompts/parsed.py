@@ -12,11 +12,11 @@ class ParsedObject:
     """An object: its noun, the words that belong to it, and the small words in between.
 
     ``dropped`` are function words that go when the related words go ("that is"); ``kept`` stand before the
-    noun and stay (articles, numbers), or after it (the series of a name). ``shared`` are words of another object that describe this noun, too
-    ("a red car and truck"). ``extra`` holds hand-written terms with their words in the prompt (none: from outside);
-    ``removed`` are the small words around terms that are taken away. ``name`` is that of an owner without a word of
-    its own ("girl#1" on "2girls"); then ``noun`` is the noun of its first tag. ``strength``: of
-    this object, by hand.
+    noun and stay (articles, numbers), or after it (the series of a name). ``shared`` are words of another object
+    that describe this noun, too ("a red car and truck"). ``extra`` holds hand-written terms with their words in the
+    prompt (none: from outside); ``removed`` are the small words around terms that are taken away. ``name`` is that
+    of an owner without a word of its own ("girl#1" on "2girls"); then ``noun`` is the noun of its first tag.
+    ``strength``: of this object, by hand.
     """
 
     noun: list[int]

@@ -46,8 +46,8 @@ def read_prompt(
     plain, branches = plain_text(text, syntax)
     if syntax != "plain":
         plain = divided(text, plain)
-    used, words, mentions, warnings = _parse(plain.text, parser)
-    automatic = disjoint([m for m in mentions if not m.reason])
+    used, words, objects, warnings = _parse(plain.text, parser)
+    automatic = disjoint([m for m in objects if not m.reason])
     resolver = Resolver(words)
     by_hand = resolver.resolve(written)
     found = combine(words, by_hand, automatic, resolver.left_alone) if written else automatic
@@ -56,7 +56,7 @@ def read_prompt(
         for alone in found:
             alone.reason = TOO_FEW
         found = []
-    left = [m for m in mentions if m.reason]
+    left = [m for m in objects if m.reason]
     cut = _cut_words(found)
     cleaned = clean_prompt(text, [plain.typed(words[i].start, words[i].end) for i in sorted(cut)])
     problem = "" if clean.strip() else broken(text, cleaned, words, cut)
@@ -85,7 +85,7 @@ def _start(ignored: Ignored) -> int:
 
 
 def _parse(text: str, parser: str) -> tuple[str, list[Word], list[ParsedObject], list[str]]:
-    """The parser that read the text, its words and mentions, and warnings."""
+    """The parser that read the text, its words and objects, and warnings."""
     if parser != "builtin":
         nlp, problem = spacy_parser.load()
         if nlp is not None:

@@ -11,7 +11,7 @@ _TYPES = {"bool": "boolean", "int": "integer", "float": "number", "choice": "str
 
 
 def schema() -> dict[str, Any]:
-    """A JSON schema of the settings, as :meth:`tome_ext.settings.Settings.from_json` reads them."""
+    """A JSON schema of the settings, as :func:`tome_ext.settings.settings_from_json` reads them."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Settings of ToMe",

@@ -11,7 +11,7 @@ from tome_ext.settings import preset
 TWO = "a cat wearing sunglasses and a dog wearing a hat"
 ONE = "a red book on the table"
 NONE = "a cat and a dog"
-BUILTIN = {"parser": "builtin"}
+BUILTIN = {"parser": "builtin", "min_objects": 1, "ets": "on"}
 
 
 def quiet(pipe):
@@ -20,7 +20,7 @@ def quiet(pipe):
 
 
 def settings_of(name="balanced", **more):
-    return preset(name).replace(**BUILTIN, **more)
+    return preset(name).replace(**{**BUILTIN, **more})
 
 
 def make(pipe, prompts, seeds, steps=5, size=(64, 64), **more):

@@ -112,6 +112,12 @@ def test_a_pipeline_that_does_not_tell_whether_it_uses_guidance(sdxl):
         compare(twice, [image])
 
 
+def test_a_negative_prompt_that_is_the_prompt_is_no_second_image(sdxl):
+    _, images, report = sampled(sdxl, [TWO], negative_prompt=[TWO])
+    assert report[0].failure == ""
+    assert np.isfinite(images).all()
+
+
 def test_another_prompt_in_a_later_call(sdxl):
     with attach(sdxl, FAST, TWO) as tome:
         first = make(sdxl, [TWO], [1], steps=1)

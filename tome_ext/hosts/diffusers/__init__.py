@@ -1,4 +1,4 @@
-"""ToMe on diffusers pipelines of SDXL, SD1.5 and SD2, with any scheduler:
+"""ToMe on diffusers pipelines of SDXL, SD1.5 and SD2, with any scheduler (docs/DIFFUSERS.md):
 
 with attach(pipe, preset("balanced"), ["a red book and a yellow vase"]) as tome:
     image = pipe("a red book and a yellow vase").images[0]

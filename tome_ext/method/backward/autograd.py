@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tome_ext.method.backward.weights import fetched_again
+
 
 @contextmanager
 def ordinary() -> Iterator[None]:
@@ -23,8 +25,11 @@ def ordinary() -> Iterator[None]:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """No parameter of ``module`` requires a gradient within; afterwards those that did do so again."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    """No parameter of ``module`` requires a gradient within; afterwards those that did do so again.
+
+    Inference tensors are left alone: outside inference mode nobody may give them their ``requires_grad`` back.
+    """
+    parameters = [one for one in module.parameters() if one.requires_grad and not one.is_inference()]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:
@@ -41,6 +46,8 @@ def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None
     - inference mode is off, gradients are on;
     - parameters and buffers that autograd refuses are replaced by ordinary tensors over the same memory;
     - no parameter requires a gradient;
+    - weights that a host casts or moves for each operation are fetched again in the backward pass
+      (:mod:`tome_ext.method.backward.weights`);
     - transformer blocks may add to their hidden states in place: their norms save a copy;
     - with ``changing`` anything outside checkpointed blocks may be changed in place, as other extensions do: autograd
       saves copies. That takes a little longer.
@@ -52,6 +59,7 @@ def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None
         for module in modules:
             stack.enter_context(_accepted(module))
             stack.enter_context(frozen(module))
+            stack.enter_context(fetched_again(module))
             for norm in _norms(module):
                 stack.callback(norm.register_forward_pre_hook(_copied).remove)
         stack.enter_context(torch.inference_mode(False))
@@ -69,6 +77,8 @@ def refused(module: nn.Module) -> str:
     for name, value in module.named_parameters():
         if not value.dtype.is_floating_point:
             return f"the weights are quantised ({name} is {str(value.dtype).removeprefix('torch.')})"
+        if type(value.data) is not Tensor:
+            return f"the weights are quantised ({name} is a {type(value.data).__name__})"
     return ""
 
 

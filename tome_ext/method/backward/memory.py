@@ -11,6 +11,7 @@ import torch
 from tome_ext.embedded.counts import saved_bytes
 from tome_ext.method.backward.autograd import frozen
 from tome_ext.method.backward.checkpointing import checkpointed
+from tome_ext.method.backward.weights import copied_bytes
 from tome_ext.method.layers import cross_attention_layers
 from tome_ext.method.state import Step, Tokens
 from tome_ext.method.window import reduced_side
@@ -53,7 +54,8 @@ def plan(step: Step, tokens: Tokens, settings: Settings) -> Plan:
     if settings.checkpointing == "off":
         return Plan()
     known = free_memory(step.latents.device)
-    free, needed = _UNKNOWN if known is None else known, row_bytes(step, settings)
+    free = _UNKNOWN if known is None else max(known - copied_bytes(step.unet, step.latents.device), 0)
+    needed = row_bytes(step, settings)
     if known is not None and needed > free * _ONE_ROW:
         return Plan(rows=1, checkpointing=True)
     rows = max(1, int(free * _SEVERAL_ROWS / needed))

@@ -60,7 +60,7 @@ def what(links: Links, at: int) -> str:
 
 
 def predicate(links: Links, owner: Item, first: int, at: int) -> int:
-    """ "is red", "that is black and white" from the item ``at``; the place after, ``first`` where it says no such thing.
+    """ "is red", "that is black and white" from the item ``at``; the place after, ``first`` where nothing is said.
 
     Words from ``first`` on go with it.
     """
@@ -85,11 +85,7 @@ def predicate(links: Links, owner: Item, first: int, at: int) -> int:
         return first  # "uninterested in the cookies": the adjective needs what follows
     own.related += found.related
     own.dropped += links.span(first, end) + found.dropped
-    if (
-        links.low(after) == "in"
-        and links.low(after + 1) in vocab.PROPERTIES
-        and not links.items[after + 1].parsed.related
-    ):
+    if links.low(after) == "in" and links.low(after + 1) in vocab.PROPERTIES and not _property(links, after + 1):
         own.dropped += links.span(after, after + 2)
         after += 2
     return after

@@ -8,6 +8,8 @@ from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.lexicon.ownership import worn_or_grown
 
+# How unknown words end that name styles and techniques.
+_NO_NAMES = ("ing", "ings", "ics", "ism", "ness", "ity", "core", "punk", "wave", "tion", "ography", "graphy", "ization")
 _LONGEST_SERIES = 8
 _INSIDE_NAMES = frozenset({"of", "de", "la", "van", "von", "del", "da", "al", "bin"})
 _LINKS = frozenset({"with", "hold", "have", "cop"})
@@ -36,6 +38,8 @@ def full_name(sentence: Sentence, at: int, determined: bool, before: str) -> int
 def is_name(sentence: Sentence, noun: list[int], before: str) -> bool:
     """Whether a bare noun names somebody, as far as its own words tell: unknown, or with capitals inside a sentence."""
     low = sentence.low(noun[-1])
+    if low.endswith(_NO_NAMES) and not sentence.capital(noun[-1]):
+        return False
     if sentence.unknown(noun[-1]) or (not lexicon.visible(low) and any(sentence.unknown(i) for i in noun)):
         return True
     return all(sentence.capital(i) for i in noun) and (len(noun) > 1 or before not in ("hard", "comma"))

@@ -23,7 +23,7 @@ def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
     """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
     credit = False
     for k, item in enumerate(items):
-        if item.kind in ("hard", "comma"):
+        if item.kind in ("hard", "comma", "verb"):
             credit = False
         if credit and item.kind != "and":
             item.kind, item.parsed = "other", None
@@ -104,7 +104,10 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     """Whether a noun is a kind of picture, a style, or some other word about the picture."""
     after = found.noun[-1] + 1
     follows_of = after < len(words) and words[after].low == "of"
-    if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
+    if head not in vocab.THINGS_TOO and head[:-1] in vocab.PICTURE_WORDS | vocab.MEDIA and head.endswith("s"):
+        head = head[:-1]
+    hard = any(_physical(words[i].low) for i in found.related)
+    if head in vocab.MEDIA and (follows_of or not (hard and found.determined)):
         return True
     if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
         return True

@@ -74,7 +74,7 @@ class _Reader:
             return self.verb(at)
         opened = start if kept else -1
         run, dropped = self.run(at, opened)
-        head = self.head(run, opened)
+        head = None if opened < 0 and dropped and self.colours(run) else self.head(run, opened)
         if head is None:
             if run and all(self.sentence.modifier(i) for i in run):
                 return Item("adj", start, run[-1] + 1, self.low(run[0]), ParsedObject([], run, dropped, kept))
@@ -87,6 +87,10 @@ class _Reader:
         return Item(
             "np", start, end, self.head_name(noun), found, name=not kept and is_name(self.sentence, noun, self.before)
         )
+
+    def colours(self, run: list[int]) -> bool:
+        """ "teal and orange": colours of nothing."""
+        return all(self.low(i) in vocab.COLOURS | vocab.INTENSIFIERS for i in run)
 
     def head_name(self, noun: list[int]) -> str:
         """What the noun is looked up as."""

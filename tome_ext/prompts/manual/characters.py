@@ -16,9 +16,7 @@ from tome_ext.prompts.manual.grammar import ManualGroup, ManualTerm
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
-_NUMBERS = {
-    w: k for k, w in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
-}
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _MANY = frozenset(("multiple", "several", "many", "both", "few", "couple"))
 _COUNTED = re.compile(r"(\d+)\+?([a-z]+)")
 
@@ -49,7 +47,12 @@ def character(
     if not runs:
         return None
     noun = [runs[0][-1]]
-    found = ParsedObject(noun, [i for run in runs for i in run if i not in noun], name=f"{group.text}#{group.ordinal}")
+    found = ParsedObject(
+        noun,
+        [i for run in runs for i in run if i not in noun],
+        strength=group.strength,
+        name=f"{group.text}#{group.ordinal}",
+    )
     found.removed = list(noun)
     found.extra.append((Term(group.text, None), []))
     used |= {i for run in runs for i in run}

@@ -27,13 +27,13 @@ class Resolver:
         """The groups that stand in this prompt; the others are named in ``warnings``."""
         characters = [m for g in groups if self._counted(g) and (m := self._character(g)) is not None]
         nouns = [(g, self._noun(g)) for g in groups if not self._counted(g)]
-        mentions = [m for g, noun in nouns if noun for m in self._mention(g, noun)]
-        around = Surroundings(self.words) if mentions else None
-        for mention in mentions:
+        objects = [m for g, noun in nouns if noun for m in self._mention(g, noun)]
+        around = Surroundings(self.words) if objects else None
+        for found in objects:
             assert around is not None
-            mention.kept = around.article(mention.noun)
-            self._take_along(mention, around)
-        return characters + mentions
+            found.kept = around.article(found.noun)
+            self._take_along(found, around)
+        return characters + objects
 
     def _counted(self, group: ManualGroup) -> bool:
         """Whether a group is for one of several ("girl#1" on "2girls") that have no word of their own."""
@@ -76,18 +76,18 @@ class Resolver:
             self.strengths |= dict.fromkeys(noun, group.strength)
             self.used -= set(noun)
             return []
-        mention = ParsedObject(noun, strength=group.strength)
+        found = ParsedObject(noun, strength=group.strength)
         for term in group.terms:
-            self._term(group, mention, term)
-        if not mention.related and not mention.extra:
+            self._term(group, found, term)
+        if not found.related and not found.extra:
             return []
-        return [mention]
+        return [found]
 
-    def _term(self, group: ManualGroup, mention: ParsedObject, term: ManualTerm) -> None:
+    def _term(self, group: ManualGroup, found: ParsedObject, term: ManualTerm) -> None:
         if term.quoted:
-            mention.extra.append((Term(term.text, None, term.weight), []))
+            found.extra.append((Term(term.text, None, term.weight), []))
             return
-        runs = [r for r in self._runs(term.words) if not set(r) & set(mention.noun)]
+        runs = [r for r in self._runs(term.words) if not set(r) & set(found.noun)]
         if term.ordinal:
             runs = runs[term.ordinal - 1 : term.ordinal]
         free = [r for r in runs if not self.used & set(r)]
@@ -95,50 +95,50 @@ class Resolver:
             why = "belongs to another group" if runs else "is not in the prompt (write it in quotes to add it)"
             self.warnings.append(f"hand-written group {group.text!r}: {term.text!r} {why}")
             return
-        best = min(free, key=lambda r: abs(r[0] - mention.noun[0]))
+        best = min(free, key=lambda r: abs(r[0] - found.noun[0]))
         if len(free) > 1 and not term.ordinal and term.words[0] not in SMALL:
             self.warnings.append(
                 f"hand-written group {group.text!r}: {term.text!r} occurs {len(free)} times, the nearest is taken"
             )
         self.used |= set(best)
         if term.signed:
-            mention.extra.append((Term(term.text, None, term.weight), best))
+            found.extra.append((Term(term.text, None, term.weight), best))
         else:
-            mention.related += best
+            found.related += best
 
-    def strengthen(self, found: list[ParsedObject]) -> None:
+    def strengthen(self, objects: list[ParsedObject]) -> None:
         """Give the objects that were found the strengths by hand."""
-        for mention in found:
-            for word in set(mention.noun) & set(self.strengths):
-                mention.strength = self.strengths[word]
+        for found in objects:
+            for word in set(found.noun) & set(self.strengths):
+                found.strength = self.strengths[word]
 
-    def _take_along(self, mention: ParsedObject, around: Surroundings) -> None:
+    def _take_along(self, found: ParsedObject, around: Surroundings) -> None:
         """Drop what loses its sense when the words of the group go."""
-        minus = {i for t, run in mention.extra for i in run if t.weight is not None and t.weight <= 0}
-        terms = {*mention.related, *(i for _, run in mention.extra for i in run)}
-        for gone in around.taken_along(mention.noun, terms):
+        minus = {i for t, run in found.extra for i in run if t.weight is not None and t.weight <= 0}
+        terms = {*found.related, *(i for _, run in found.extra for i in run)}
+        for gone in around.taken_along(found.noun, terms):
             away = gone.term in minus
-            small = mention.removed if away else mention.dropped
+            small = found.removed if away else found.dropped
             small += [i for i in gone.words if i not in self.used]
-            mention.removed += [i for i in gone.joints if i not in self.used]
-            mention.kept += [] if away else [i for i in gone.links if i not in self.used]
+            found.removed += [i for i in gone.joints if i not in self.used]
+            found.kept += [] if away else [i for i in gone.links if i not in self.used]
 
 
 def combine(
     words: list[Word], manual: list[ParsedObject], automatic: list[ParsedObject], alone: set[int]
 ) -> list[ParsedObject]:
-    """Hand-written mentions, and the automatic ones less the words that hand-written ones use."""
+    """Hand-written groups, and the automatic ones less the words that hand-written ones use."""
     taken = set(alone)
-    for mention in manual:
-        taken |= {*mention.words, *mention.dropped, *mention.removed}
+    for found in manual:
+        taken |= {*found.words, *found.dropped, *found.removed}
     out = list(manual)
-    for mention in automatic:
-        if taken & set(mention.noun):
+    for found in automatic:
+        if taken & set(found.noun):
             continue
-        mention.shared = [i for i in mention.shared if i not in taken]
-        if taken & set(mention.related):
-            mention.related = [i for i in mention.related if i not in taken]
-            if all(words[i].low in SMALL for i in mention.related) and not mention.shared:
+        found.shared = [i for i in found.shared if i not in taken]
+        if taken & set(found.related):
+            found.related = [i for i in found.related if i not in taken]
+            if all(words[i].low in SMALL for i in found.related) and not found.shared:
                 continue
-        out.append(mention)
+        out.append(found)
     return sorted(out, key=lambda m: m.noun[0])

@@ -63,14 +63,14 @@ def _load() -> tuple[Callable[[str], Any] | None, str]:
 def parse(nlp: Callable[[str], Any], text: str) -> tuple[list[Word], list[ParsedObject]]:
     """The words of a plain text and its objects, as :func:`tome_ext.prompts.builtin.parser.parse` gives them."""
     words = split_words(text)
-    mentions: list[ParsedObject] = []
+    objects: list[ParsedObject] = []
     for start, end in _pieces(text):
         doc = nlp(text[start:end])
         places = _word_of_token(doc, words, start)
-        mentions += [m for m in (_mapped(m, places) for m in analyse(doc)) if m is not None]
-    for mention in mentions:
-        mention.reason = why_not(words, mention)
-    return words, mentions
+        objects += [m for m in (_mapped(m, places) for m in analyse(doc)) if m is not None]
+    for found in objects:
+        found.reason = why_not(words, found)
+    return words, objects
 
 
 def _pieces(text: str) -> list[tuple[int, int]]:
@@ -103,8 +103,8 @@ def _word_of_token(doc: Any, words: list[Word], offset: int) -> dict[int, list[i
     return out
 
 
-def _mapped(mention: ParsedObject, places: dict[int, list[int]]) -> ParsedObject | None:
-    """A mention in word numbers; None where spaCy's tokens cut words in another way."""
+def _mapped(found: ParsedObject, places: dict[int, list[int]]) -> ParsedObject | None:
+    """A found in word numbers; None where spaCy's tokens cut words in another way."""
     used: set[int] = set()
 
     def words_of(tokens: list[int]) -> list[int]:
@@ -112,9 +112,9 @@ def _mapped(mention: ParsedObject, places: dict[int, list[int]]) -> ParsedObject
         used.update(out)
         return sorted(set(out))
 
-    noun = words_of(mention.noun)
-    related = words_of(mention.related)
+    noun = words_of(found.noun)
+    related = words_of(found.related)
     if not noun or noun != list(range(noun[0], noun[-1] + 1)):
         return None
-    shared = sorted({w for t in mention.shared for w in places[t]})
-    return ParsedObject(noun, related, words_of(mention.dropped), words_of(mention.kept), shared)
+    shared = sorted({w for t in found.shared for w in places[t]})
+    return ParsedObject(noun, related, words_of(found.dropped), words_of(found.kept), shared)

@@ -43,6 +43,13 @@ SAMPLERS = (
     "Euler SMEA Dy",
     "Euler Negative",
     "Euler Negative Dy",
+    "ER SDE",
+    "Res Multistep",
+    "Kohaku LoNyu Yog",
+    "DPM++ 2s a RF",
+    "DPM++ 2M CFG++",
+    "Euler a CFG++",
+    "Euler CFG++",
 )
 LONG = ", ".join(["best quality"] * 35) + ", a red cat and a blue dog"
 HIRES = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "Latent", "denoising_strength": 0.6}
@@ -63,7 +70,7 @@ class Feature:
     merges: bool = True
     refines: bool = True
     comment: str = ""
-    hosts: tuple[str, ...] = ("a1111", "forge", "reforge")
+    hosts: tuple[str, ...] = ("a1111", "forge", "reforge", "neo")
 
     def missing(self, server: Server) -> str:
         """What the host lacks for this feature."""
@@ -117,6 +124,9 @@ ALL = (
     Feature("hires fix: merge", asks=HIRES),
     Feature("hires fix: refine", asks=HIRES, tome={"hires": "refine"}),
     Feature("hires fix: off", asks=HIRES, tome={"hires": "off"}),
+    Feature(
+        "hires fix with CFG of its own", asks={**HIRES, "hr_cfg": 4.0}, tome={"hires": "refine"}, hosts=("forge", "neo")
+    ),
     Feature("hires fix with a prompt of its own", asks={**HIRES, "hr_prompt": "a green cat and a yellow dog"}),
     Feature("batch of 3", asks={"batch_size": 3}),
     Feature("batch count 2 of 2", asks={"batch_size": 2, "n_iter": 2}),
@@ -135,6 +145,13 @@ ALL = (
     Feature("embeddings", asks={"prompt": "a red cat and a blue dog, painterly-x", "negative_prompt": "zqneg"}),
     Feature("CLIP skip", checkpoint="sd15", options={"CLIP_stop_at_last_layers": 2}),
     Feature("CFG 1", asks={"cfg_scale": 1}),
+    Feature(
+        "CFG 1, preset reference",
+        asks={"cfg_scale": 1},
+        tome={"preset": "reference"},
+        hosts=("forge", "neo"),
+        comment="encodes no negative prompt",
+    ),
     Feature("skip early CFG", options={"skip_early_cond": 0.3}),
     Feature("negative guidance minimum sigma", asks={"s_min_uncond": 4.0}),
     Feature("cond and uncond one after the other", options={"batch_cond_uncond": False}),
@@ -160,6 +177,13 @@ ALL = (
         asks={"refiner_switch_at": 0.3, "refiner_checkpoint": CHECKPOINTS["refiner"]},
         tome={"window_stop": 0.8},
         also=("refiner",),
+    ),
+    Feature(
+        "flow-matching SDXL",
+        checkpoint="sdxl-flow",
+        hosts=("neo",),
+        refines=False,
+        comment="merged, not refined: this is a flow-matching model",
     ),
     Feature("SDXL inpainting model", checkpoint="sdxl-inpainting", prepare=_masked),
     Feature("SD1.5", checkpoint="sd15"),
@@ -201,8 +225,11 @@ ALL = (
         Feature(f"attention: {name}", flags=f"--attention-{name}", hosts=("forge", "reforge"))
         for name in ("pytorch", "split", "quad")
     ),
+    Feature("attention: pytorch", flags="--use-pytorch-cross-attention", hosts=("neo",)),
     Feature("UNet in bf16", flags="--unet-in-bf16", hosts=("forge", "reforge")),
     Feature("UNet stored in fp8", flags="--unet-in-fp8-e4m3fn", hosts=("forge", "reforge")),
+    Feature("UNet in bf16", flags="--bf16-unet", hosts=("neo",)),
+    Feature("UNet stored in fp8", flags="--fp8_e4m3fn-unet", hosts=("neo",)),
 )
 # Those with flags of their own come last: each starts the WebUI again.
 FEATURES = tuple(feature for feature in ALL if HOST in feature.hosts)

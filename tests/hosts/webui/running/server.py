@@ -32,6 +32,7 @@ CHECKPOINTS = {
     "sd15": "tiny-sd15",
     "sd15-inpainting": "tiny-sd15-inpainting",
     "sd2-v": "tiny-sd2-v",
+    "sdxl-flow": "tiny-rectified-sdxl",
     "sdxl-lora": "tiny-sdxl-lora",
     "sd15-lora": "tiny-sd15-lora",
     **json.loads(os.environ.get("WEBUI_CHECKPOINTS", "{}")),
@@ -75,6 +76,7 @@ class Server(RunningWebUI):
         models = self.ask("/sdapi/v1/sd-models")
         self.samplers = {sampler["name"] for sampler in self.ask("/sdapi/v1/samplers")}
         self.known_options = self.ask("/sdapi/v1/options")
+        self.latent_upscalers = self.ask("/sdapi/v1/latent-upscale-modes")
         self.models = {Path(model["model_name"]).stem: model["title"] for model in models}
         self.loaded = ""
 
@@ -105,8 +107,11 @@ class Server(RunningWebUI):
     def make(self, tome: dict[str, Any] | None = None, tab: str = "txt2img", **more: Any) -> Images:
         """Make images; ``tome``: the extension's settings by name, None without it."""
         body = {**PLAIN, **more}
-        if HOST == "forge" and body.get("enable_hr"):
-            body.setdefault("hr_additional_modules", ["Use same choices"])  # its API has no default for it
+        if body.get("enable_hr"):
+            if HOST in ("forge", "neo"):
+                body.setdefault("hr_additional_modules", ["Use same choices"])  # its API has no default for it
+            if body.get("hr_upscaler") == "Latent" and not self.latent_upscalers:
+                body["hr_upscaler"] = "None"
         if tome is not None:
             body["alwayson_scripts"] = {**body.get("alwayson_scripts", {}), TITLE: {"args": [True, tome]}}
         start = time.monotonic()

@@ -1,4 +1,4 @@
-"""In a real Forge or reForge: what refinement changes of the model for its gradients is put back, whatever happens."""
+"""In a real Forge, Forge Neo or reForge: what refinement changes of the model is put back, whatever happens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.hosts.webui.running.server import HOST
 
 pytestmark = [
     pytest.mark.webui,
-    pytest.mark.skipif(HOST not in ("forge", "reforge"), reason="for hosts of the Forge family"),
+    pytest.mark.skipif(HOST not in ("forge", "reforge", "neo"), reason="for hosts of the Forge family"),
 ]
 
 KEPT = ("hooks", "own_forwards", "frozen", "inference", "callbacks", "jobs")
@@ -35,7 +35,7 @@ def test_the_model_is_as_before_and_the_next_image_the_same(webui, checkpoint, e
         assert kept(webui) == before
         webui.probe("break", what="")
         assert webui.make() == plain
-    if HOST == "forge":
+    if HOST in ("forge", "neo"):
         assert before["inference"], "the weights were ordinary tensors anyway"
 
 

@@ -8,7 +8,7 @@ from tests.hosts.webui.running.server import CHECKPOINTS, HOST
 
 pytestmark = pytest.mark.webui
 
-FORGE = HOST in ("forge", "reforge")
+FORGE = HOST in ("forge", "reforge", "neo")
 LORA = {name: f"a red cat and a blue dog <lora:{CHECKPOINTS[f'{name}-lora']}:1>" for name in ("sdxl", "sd15")}
 TITLE = "FreeU Integrated" + (" (SD 1.x, SD 2.x, SDXL)" if HOST == "forge" else "")
 FREEU = {"alwayson_scripts": {TITLE: {"args": [True, 1.1, 1.2, 0.9, 0.2, *([0.0, 1.0] if HOST == "forge" else [])]}}}
@@ -20,9 +20,14 @@ CASES = {
     "SD1.5 inpainting model": ("sd15-inpainting", {}),
     "SDXL, DDIM": ("sdxl", {"sampler_name": "DDIM"}),
     "SDXL, tomesd": ("sdxl", {"options": {"token_merging_ratio": 0.5}}),
-    **({"SDXL, FreeU": ("sdxl", FREEU), "SDXL, ControlNet": ("sdxl", {"control": 2.0})} if FORGE else {}),
+    **({"SDXL, FreeU": ("sdxl", FREEU)} if HOST in ("forge", "reforge") else {}),
+    **({"SDXL, ControlNet": ("sdxl", {"control": 2.0})} if FORGE else {}),
 }
-FLAGS = ["--unet-in-bf16", "--unet-in-fp8-e4m3fn"] if FORGE else []
+FLAGS = {
+    "neo": ["--bf16-unet", "--fp8_e4m3fn-unet"],
+    "forge": ["--unet-in-bf16", "--unet-in-fp8-e4m3fn"],
+    "reforge": ["--unet-in-bf16", "--unet-in-fp8-e4m3fn"],
+}.get(HOST, [])
 COMPARED = [
     *(("", case, "gradient") for case in CASES),
     *(("", case, "checkpointed") for case in ("SDXL", "SD1.5")),

@@ -31,7 +31,7 @@ def test_off_is_off(servers):
     assert webui.make({}, batch_size=2) != plain
     the_same()
     for what in ("sampling_pass.refine", "sampling_pass.compose", "sampling_pass.understand"):
-        webui.probe("break", what=f"tome_ext.hosts.webui.{what}")
+        webui.probe("break", what=f"tome_ext.hosts.webui.sampling.{what}")
         webui.make({})
         assert any("broken by the test" in comment for comment in webui.comments())
         webui.probe("break", what="")

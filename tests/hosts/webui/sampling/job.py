@@ -27,7 +27,8 @@ def noise_levels(count: int) -> Tensor:
 
 def gentle(name: str = "balanced", **more: Any) -> Settings:
     """A preset with steps that suit a random UNet."""
-    return preset(name).replace(**{"step_size": 0.01, "binding_weight": 10.0, **more})
+    gentle = {"step_size": 0.01, "binding_weight": 10.0, "min_objects": 1, "ets": "on"}
+    return preset(name).replace(**{**gentle, **more})
 
 
 @dataclass

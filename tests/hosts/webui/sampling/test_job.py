@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import itertools
 import sys
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -728,6 +730,21 @@ def test_maps_that_cannot_be_made_do_not_stop_refinement(host, monkeypatch):
     assert len(run.processed.images) == 1
     assert run.comments == ["ToMe: no attention maps (ValueError: no maps)"]
     assert "ToMe failure" not in run.entries
+
+
+def test_without_a_negative_prompt_reference_refines_what_it_can_and_says_so(host, monkeypatch):
+    """At CFG scale 1 some hosts encode none."""
+    kind = importlib.import_module("tome_ext.hosts.webui.backends.a1111").SigmaCall
+    own = kind.step
+    monkeypatch.setattr(kind, "step", lambda *given: replace(own(*given), null=None))
+    p = Processing(["a red cat and a blue dog"])
+    run = host.run(p, Options(gentle("reference")))
+    (comment,) = run.comments
+    assert comment.startswith("ToMe: at CFG scale 1 the WebUI encodes no negative prompt")
+    same = host.run(Processing(p.prompts), Options(gentle("reference", phrase_latent="same")))
+    assert torch.equal(run.latent, same.latent)
+    assert same.comments == []
+    assert run.entries["ToMe failure"].startswith("at CFG scale 1")
 
 
 def test_our_texts_do_not_reach_the_infotext(host):

@@ -39,6 +39,6 @@ def request(args: Any = None, **more: Any) -> dict[str, Any]:
     scripts = {} if args is None else {"alwayson_scripts": {TITLE: {"args": args}}}
     size: dict[str, Any] = {"width": 256, "height": 256, "steps": 3}
     # Forge's API has no default for this one, and its own infotext needs it.
-    size |= {"hr_additional_modules": ["Use same choices"]} if HOST == "forge" else {}
+    size |= {"hr_additional_modules": ["Use same choices"]} if HOST in ("forge", "neo") else {}
     fixed = {"prompt": "a red cat and a blue dog", "seed": 1, "sampler_name": "Euler", **size}
     return {**fixed, **scripts, **more}
