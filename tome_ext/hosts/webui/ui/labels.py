@@ -53,7 +53,6 @@ OWN_PRESETS = {
 PREFERENCES = {
     "preset": "Default preset (needs Reload UI)",
     "live": "Preview the prompt while typing",
-    "maps": "Save attention maps to disk",
     "parser": "Default parser (needs Reload UI)",
 }
 
