@@ -25,6 +25,7 @@ _GOES_ON = {("and", kind) for kind in ("hold", "dressed", "with", "rel", "cop")}
     ("comma", "dressed"),
 }
 _PRONOUNS = frozenset({"he", "she", "it", "they"})
+_STANDS_BEFORE = _PRONOUNS | vocab.ALL_OF | {"while"}
 
 
 def attach(words: list[Word], items: list[Item]) -> list[ParsedObject]:
@@ -206,7 +207,7 @@ class _Attachment:
         while links.kind(first - 1) == "cop":
             first -= 1
         previous = links.low(first - 1)
-        if previous in _PRONOUNS | vocab.ALL_OF | {"while"} or links.kind(first - 1) == "and":
+        if previous in _STANDS_BEFORE or links.kind(first - 1) == "and":
             first -= 1
         if previous in _PRONOUNS and links.kind(first - 1) not in ("comma", "and"):
             return at + 1

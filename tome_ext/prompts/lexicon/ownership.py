@@ -15,7 +15,7 @@ def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     being = lexicon.animate(low) and not lexicon.handheld(low)
     if how in ("hold", "own"):
         return not being
-    if low in vocab.PICTURE_WORDS | vocab.MEDIA and low not in vocab.THINGS_TOO:
+    if low in vocab.ABOUT_PICTURES and low not in vocab.THINGS_TOO:
         return False
     if how == "made":
         return not being
@@ -36,7 +36,7 @@ def thing(low: str) -> bool:
     """Whether a word that belongs to an object names a thing rather than a quality: "hat", not "red" or "texture"."""
     known = lexicon.info(low)
     quality = low in vocab.PROPERTIES or low in vocab.HARD_ATTRIBUTES
-    small = low in vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
+    small = low in vocab.WITH | vocab.PREPOSITIONS | vocab.DOING | vocab.DETERMINERS
     return not quality and not small and known.noun > max(known.adjective, known.verb)
 
 

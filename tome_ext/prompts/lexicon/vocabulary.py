@@ -189,3 +189,14 @@ FORMATS = _words("2k 4k 8k 16k 32k hd uhd fhd hdr 720p 1080p 1440p 2160p")
 PAINTED = _words("painted colored coloured dyed")
 # Measures of one thing, whose adjectives are the thing's: "a tiny piece of sushi".
 PORTIONS = _words("piece pieces slice slices pair pairs")
+# Made once: a union in a condition would be built anew for every word.
+ABOUT_PICTURES = PICTURE_WORDS | MEDIA
+NOT_NAMES = ABOUT_PICTURES | POSITIONS | MEASURES
+NO_SUBJECTS = MEASURES | PROPERTIES
+SAY_OF = MEDIA | MEASURES
+SHADED = COLOURS | INTENSIFIERS | SHADES
+TINTED = COLOURS | INTENSIFIERS
+BEING = COPULAS | EVEN
+DOING = HOLDING | DRESSED
+PLACES_ONLY = POSITIONS - PICTURE_WORDS
+PRAISE = QUALITY_ATTRIBUTES | MEDIUMS
