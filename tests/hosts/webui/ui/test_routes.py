@@ -14,8 +14,8 @@ from tome_ext.hosts.webui.ui.options import TITLE
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
-from fastapi import Body, Depends, FastAPI, HTTPException  # noqa: E402
-from fastapi.security import HTTPBasic, HTTPBasicCredentials  # noqa: E402
+from fastapi import Body, Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 
 @pytest.fixture
