@@ -138,11 +138,14 @@ _MISSING = """
 import importlib.metadata as m, sys
 for name in sys.argv[1:]:
     try:
-        files = m.distribution(name).files or ()
+        one = m.distribution(name)
     except m.PackageNotFoundError:
         print(name)
         continue
-    if not all(f.locate().exists() for f in files if len(f.parts) == 2 and f.name == "__init__.py"):
+    # From the list itself: ``files`` leaves out those that are gone, from Python 3.12 on.
+    paths = [line.split(",")[0] for line in (one.read_text("RECORD") or "").splitlines()]
+    tops = [path for path in paths if path.count("/") == 1 and path.endswith("/__init__.py")]
+    if not all(one.locate_file(path).exists() for path in tops):
         print("!" + name)
 """
 
