@@ -1,5 +1,6 @@
 """The training in miniature: each part runs, can be stopped and goes on, and text is never changed."""
 
+import pytest
 import torch
 
 from tome_ext.evidence.miniature import __main__ as command
@@ -59,6 +60,7 @@ def test_the_whole_encoders_agree_with_the_compact_ones():
     assert torch.allclose(torch.nn.functional.normalize(pooled, dim=1), text, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_command_trains_everything_and_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(bank, "SHARD", 8)
     monkeypatch.setattr(bank.make_shard, "__defaults__", (8,))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,6 +34,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=DiffusionPlan.batch)
     parser.add_argument("--rate", type=float, default=DiffusionPlan.rate)
     parser.add_argument("--save-every", type=int, default=DiffusionPlan.save_every)
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop the UNet's training after as many")
     parser.add_argument("--start", type=Path, help="checkpoint of another training, to begin with its weights")
     parser.add_argument("--compile", action="store_true", help="compile the UNet; worth it beyond some 2000 steps")
     return parser.parse_args(argv)
@@ -53,11 +55,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         encoder.to(device)
     faults = replace(FAULTS, exchanged=given.exchanged)
     bank = read_shards(write_shards(given.folder / "bank", vae, encoders, given.shards, faults, 0))
-    plan = DiffusionPlan(
-        steps=given.steps, batch=given.batch, rate=given.rate, compile=given.compile, save_every=given.save_every
-    )
+    names = ("steps", "batch", "rate", "compile", "save_every", "minutes")
+    plan = DiffusionPlan(**{name: getattr(given, name) for name in names})
     unet = train_diffusion(given.folder / given.name, bank, plan, device, given.start)
-    plans = {"autoencoder": seen, "encoders": told, "captions": faults, "diffusion": plan}
+    plans: dict[str, Any] = {"autoencoder": seen, "encoders": told, "captions": faults, "diffusion": plan}
     recipe = {name: asdict(each) for name, each in plans.items()} | {"shards": given.shards}
     path = given.folder / f"{given.name}.safetensors"
     write_model(path, vae.cpu(), *(encoder.cpu() for encoder in encoders), unet, recipe=json.dumps(recipe))

@@ -133,7 +133,8 @@ def _loop(
 @torch.no_grad()
 def decode(vae: Any, latents: Tensor, batch: int = 64) -> Array:
     """Latents [N, 4, h, w], scaled, as pixels [N, 8h …, 3]."""
-    parts = [vae.decode(part / vae.config.scaling_factor).sample for part in latents.split(batch)]
+    portions = [latents[start : start + batch] for start in range(0, len(latents), batch)]
+    parts = [vae.decode(part / vae.config.scaling_factor).sample for part in portions]
     return as_pixels(torch.cat(parts))
 
 
@@ -141,4 +142,5 @@ def decode(vae: Any, latents: Tensor, batch: int = 64) -> Array:
 def reconstruct(vae: Any, pixels: Array) -> Array:
     """Pixels [h, w, 3], encoded and decoded: what the judge is measured with."""
     images = as_input(pixels[None])
-    return as_pixels(vae.decode(vae.encode(images).latent_dist.mean).sample)[0]
+    made: Array = as_pixels(vae.decode(vae.encode(images).latent_dist.mean).sample)[0]
+    return made

@@ -80,7 +80,8 @@ def make_shard(
         contexts.append(context.half().cpu())
         pooled.append(vectors.half().cpu())
     joined = {"latents": latents, "contexts": contexts, "pooled": pooled}
-    return {name: torch.cat(parts).unflatten(0, (size, -1)).contiguous() for name, parts in joined.items()}
+    whole = {name: torch.cat(parts) for name, parts in joined.items()}
+    return {name: value.view(size, len(value) // size, *value.shape[1:]) for name, value in whole.items()}
 
 
 @torch.no_grad()

@@ -34,9 +34,10 @@ class DiffusionPlan:
     unconditional: float = 0.1
     save_every: int = 200
     compile: bool = False
+    minutes: float = 0.0  # stop after as many, the rate falling to nothing by then; 0: after the steps
 
 
-LATER = ("steps", "save_every", "compile")  # what may change when a training goes on
+LATER = ("steps", "save_every", "compile", "minutes")  # what may change when a training goes on
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,12 @@ def _loop(
     started, losses = time.monotonic(), []
     for step in range(first, plan.steps):
         batch = make_batch(bank, plan, step).to(device)
+        progress = step / plan.steps
+        if plan.minutes:
+            spent = (time.monotonic() - started) / 60 / plan.minutes
+            progress = max(progress, first / plan.steps + (1 - first / plan.steps) * min(1.0, spent))
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate * rate_at(step, plan.steps)
+            group["lr"] = plan.rate * rate_at(step, progress)
         loss = loss_of(unet, batch, cumulative)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -148,7 +153,8 @@ def _loop(
         optimizer.step()
         average.update(unet, step)
         losses.append(loss.detach())
-        if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
+        last = step + 1 == plan.steps or progress >= 1
+        if (step + 1) % plan.save_every == 0 or last:
             mean = float(torch.stack(losses).mean())
             losses.clear()
             state = checkpoints.optimizer_tensors(optimizer)
@@ -157,11 +163,13 @@ def _loop(
             speed = plan.batch * (step + 1 - first) / (time.monotonic() - started)
             _log(path.with_suffix(".jsonl"), {"step": step + 1, "loss": mean, "pictures per second": speed})
             print(f"diffusion {step + 1}/{plan.steps}: loss {mean:.4f}, {speed:.1f} pictures/s", flush=True)
+        if last:
+            break
 
 
-def rate_at(step: int, total: int) -> float:
-    """The share of the full rate: warming up over 200 steps, constant, falling over the last half."""
-    return min(1.0, (step + 1) / 200) * min(1.0, 2 * (1 - step / total) + 0.01)
+def rate_at(step: int, progress: float) -> float:
+    """The share of the full rate: warming up over 200 steps, constant, falling over the last half of the training."""
+    return min(1.0, (step + 1) / 200) * min(1.0, 2 * (1 - progress) + 0.01)
 
 
 def _log(path: Path, entry: dict[str, float]) -> None:

@@ -28,7 +28,10 @@ class PromptText:
         misbound = exchanged(prompt).text
         contexts, pooled = encode(pipe, [prompt.text, prompt.clean, misbound, *told])
         assert pooled is not None
-        self.context, self.clean, self.misbound, *self.phrases = contexts
+        self.context: Tensor = contexts[0]
+        self.clean: Tensor = contexts[1]
+        self.misbound: Tensor = contexts[2]
+        self.phrases: list[Tensor] = [*contexts[3:]]
         self.pooled, self.clean_pooled, self.misbound_pooled = pooled[0], pooled[1], pooled[2]
         self.end, self.clean_end, *self.phrase_ends = (_end(pipe, text) for text in (prompt.text, prompt.clean, *told))
         self._settings = preset("fast").replace(groups=prompt.groups, clean_prompt=prompt.clean)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def plain(text: PromptText) -> Plan:
     return Plan(text.context, text.pooled, watched=text.nouns)
 
 
-def merged(*, ets: bool = False, **settings: object) -> Planner:
+def merged(*, ets: bool = False, **settings: Any) -> Planner:
     """Merging as the product does it, with its own settings."""
 
     def plan(text: PromptText) -> Plan:
