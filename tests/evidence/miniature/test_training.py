@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tome_ext.evidence.miniature import __main__ as command
-from tome_ext.evidence.miniature import bank, contrastive, diffusion, model
+from tome_ext.evidence.miniature import bank, contrastive, diffusion, model, whitening
 from tome_ext.evidence.miniature.captions import FAULTS
 from tome_ext.evidence.miniature.text import encode_words
 from tome_ext.evidence.miniature.training import snapshot
@@ -74,3 +74,25 @@ def test_one_command_trains_everything_and_goes_on(tmp_path, monkeypatch):
     assert any(not torch.allclose(value, before[name]) for name, value in after.unet.state_dict().items())
     assert (tmp_path / "unet" / "diffusion.jsonl").read_text().count("\n") == 2
     assert (tmp_path / "unet.safetensors").stat().st_size < 20e6
+
+
+def test_whitened_encodings_have_equal_spread_and_weights_are_brought_back():
+    made, _ = small_bank()
+    raw = made.contexts.clone(), made.pooled.clone()
+    white = whitening.Whitening.of(made)
+    state = {
+        "up.attn2.to_k.weight": torch.randn(5, model.CONTEXT),
+        "add_embedding.linear_1.weight": torch.randn(5, model.TEXT_WIDTHS[1] + 96),
+    }
+    folded = white.folded(state)
+    whole = white.bank(made)
+    width = model.TEXT_WIDTHS[1]
+    for name, before, after in zip(state, raw, (whole.contexts, whole.pooled), strict=True):
+        columns = slice(0, before.shape[-1])
+        expected = before.float() @ folded[name][:, columns].T
+        found = after.float() @ state[name][:, columns].T
+        assert torch.allclose(expected, found, atol=0.05 * float(expected.abs().max()))
+    last = "add_embedding.linear_1.weight"
+    assert torch.equal(folded[last][:, width:], state[last][:, width:])
+    back = white.unfolded(folded)
+    assert torch.allclose(back["up.attn2.to_k.weight"], state["up.attn2.to_k.weight"], atol=1e-3)

@@ -16,6 +16,7 @@ from torch import Tensor
 from tome_ext.embedded import shapes_model
 from tome_ext.evidence.miniature import model
 from tome_ext.evidence.miniature.bank import Bank
+from tome_ext.evidence.miniature.whitening import Whitening
 from tome_ext.evidence.training import checkpoints
 
 _STEPS = 1000
@@ -88,30 +89,23 @@ def loss_of(unet: Any, batch: Batch, cumulative: Tensor) -> Tensor:
     return loss
 
 
-def fresh(bank: Bank) -> Any:
-    """An untrained UNet whose keys and values are of unit size for this text."""
-    unet = model.unet()
-    size = float(bank.contexts[:64].float().square().mean().sqrt())
-    with torch.no_grad():
-        for name, parameter in unet.named_parameters():
-            if ".attn2.to_k." in name or ".attn2.to_v." in name:
-                parameter /= size
-    return unet
-
-
 def train_diffusion(folder: Path, bank: Bank, plan: DiffusionPlan, device: torch.device, start: Path | None) -> Any:
     """Train, or go on from the checkpoint in ``folder``; returns the UNet with averaged weights.
 
-    ``start``: the checkpoint of another training, whose averaged weights a new one begins with.
+    ``start``: the checkpoint of another training, whose averaged weights a new one begins with. The ``bank`` is
+    whitened in place.
     """
     torch.manual_seed(plan.seed)
-    unet = fresh(bank)
+    unet = model.unet()
     path = folder / "diffusion.safetensors"
     found = checkpoints.load(path)
     checkpoints.same_plan(path, found, plan, later=LATER)
-    begun = found or (checkpoints.load(start) if start else None)
-    if begun is not None:
-        unet.load_state_dict({**begun.part("model"), **({} if found else begun.part("average"))})
+    white = Whitening.read(found.part("whitening")) if found else Whitening.of(bank)
+    if found is not None:
+        unet.load_state_dict(found.part("model"))
+    elif start is not None:
+        unet.load_state_dict(white.unfolded(averaged(start)))
+    bank = white.bank(bank)
     unet.set_attn_processor(AttnProcessor())  # fused attention is slow on CPUs at this size
     unet = unet.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(unet.parameters(), plan.rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -121,13 +115,25 @@ def train_diffusion(folder: Path, bank: Bank, plan: DiffusionPlan, device: torch
         checkpoints.restore_optimizer(optimizer, found.part("optimizer"))
     if plan.compile:
         unet.compile()
-    _loop(unet, average, optimizer, bank, plan, device, found.step if found else 0, path)
-    unet.load_state_dict({**unet.state_dict(), **average.values})
-    return unet.cpu().eval().requires_grad_(False)
+    _loop(unet, white, average, optimizer, bank, plan, device, found.step if found else 0, path)
+    made = model.unet()
+    made.load_state_dict(averaged(path))
+    return made.eval().requires_grad_(False)
+
+
+def averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint, as they read raw encodings; FileNotFoundError where there is none."""
+    found = checkpoints.load(path)
+    if found is None:
+        raise FileNotFoundError(path)
+    state = {**found.part("model"), **found.part("average")}
+    whitening = found.part("whitening")
+    return Whitening.read(whitening).folded(state) if whitening else state
 
 
 def _loop(
     unet: Any,
+    white: Whitening,
     average: checkpoints.Average,
     optimizer: torch.optim.Optimizer,
     bank: Bank,
@@ -159,6 +165,7 @@ def _loop(
             losses.clear()
             state = checkpoints.optimizer_tensors(optimizer)
             parts = {"model": unet.state_dict(), "average": average.values, "optimizer": state}
+            parts["whitening"] = white.tensors()
             checkpoints.save(path, step + 1, parts, {"loss": mean, "plan": asdict(plan)})
             speed = plan.batch * (step + 1 - first) / (time.monotonic() - started)
             _log(path.with_suffix(".jsonl"), {"step": step + 1, "loss": mean, "pictures per second": speed})

@@ -11,6 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from tome_ext.evidence.miniature import model
 from tome_ext.evidence.miniature.autoencoder import AutoencoderPlan, train_autoencoder
 from tome_ext.evidence.miniature.contrastive import ContrastivePlan, train_encoders
+from tome_ext.evidence.miniature.diffusion import averaged
 from tome_ext.evidence.training import checkpoints
 
 _CPU = torch.device("cpu")
@@ -19,11 +20,8 @@ _CPU = torch.device("cpu")
 def snapshot(folder: Path, name: str = "unet") -> StableDiffusionXLPipeline:
     """The pipeline of a training's folder as far as it has come, the UNet with averaged weights."""
     vae, encoders = trained_parts(folder)
-    found = checkpoints.load(folder / name / "diffusion.safetensors")
-    if found is None:
-        raise FileNotFoundError(f"{folder / name} holds no checkpoint of a UNet")
     unet = model.unet()
-    unet.load_state_dict({**found.part("model"), **found.part("average")})
+    unet.load_state_dict(averaged(folder / name / "diffusion.safetensors"))
     return model.pipeline(vae, *encoders, unet)
 
 
