@@ -96,3 +96,10 @@ def test_whitened_encodings_have_equal_spread_and_weights_are_brought_back():
     assert torch.equal(folded[last][:, width:], state[last][:, width:])
     back = white.unfolded(folded)
     assert torch.allclose(back["up.attn2.to_k.weight"], state["up.attn2.to_k.weight"], atol=1e-3)
+
+
+def test_the_pooled_vector_can_be_missing_where_the_words_are_there():
+    made, _ = small_bank()
+    batch = diffusion.make_batch(made, diffusion.DiffusionPlan(batch=60, unconditional=0, pooled_missing=0.5), 0)
+    assert batch.context.flatten(1).any(1).all()
+    assert 15 < int(batch.pooled.any(1).sum()) < 45

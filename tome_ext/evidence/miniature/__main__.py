@@ -33,6 +33,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=DiffusionPlan.steps)
     parser.add_argument("--batch", type=int, default=DiffusionPlan.batch)
     parser.add_argument("--rate", type=float, default=DiffusionPlan.rate)
+    parser.add_argument("--pooled-missing", type=float, default=0.0, help="share of texts without the pooled vector")
     parser.add_argument("--save-every", type=int, default=DiffusionPlan.save_every)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop the UNet's training after as many")
     parser.add_argument("--start", type=Path, help="checkpoint of another training, to begin with its weights")
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         encoder.to(device)
     faults = replace(FAULTS, exchanged=given.exchanged)
     bank = read_shards(write_shards(given.folder / "bank", vae, encoders, given.shards, faults, 0))
-    names = ("steps", "batch", "rate", "compile", "save_every", "minutes")
+    names = ("steps", "batch", "rate", "compile", "save_every", "minutes", "pooled_missing")
     plan = DiffusionPlan(**{name: getattr(given, name) for name in names})
     unet = train_diffusion(given.folder / given.name, bank, plan, device, given.start)
     plans: dict[str, Any] = {"autoencoder": seen, "encoders": told, "captions": faults, "diffusion": plan}

@@ -81,7 +81,9 @@ def make_shard(
         pooled.append(vectors.half().cpu())
     joined = {"latents": latents, "contexts": contexts, "pooled": pooled}
     whole = {name: torch.cat(parts) for name, parts in joined.items()}
-    return {name: value.view(size, len(value) // size, *value.shape[1:]) for name, value in whole.items()}
+    return {
+        name: value.reshape(size, len(value) // size, *value.shape[1:]).contiguous() for name, value in whole.items()
+    }
 
 
 @torch.no_grad()

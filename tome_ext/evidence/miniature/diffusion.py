@@ -33,6 +33,7 @@ class DiffusionPlan:
     rate: float = 1.2e-3
     decay: float = 0.999
     unconditional: float = 0.1
+    pooled_missing: float = 0.0  # share of texts without their pooled vector, which else may be all that is read
     save_every: int = 200
     compile: bool = False
     minutes: float = 0.0  # stop after as many, the rate falling to nothing by then; 0: after the steps
@@ -65,12 +66,13 @@ def make_batch(bank: Bank, plan: DiffusionPlan, step: int) -> Batch:
         torch.from_numpy(rng.integers(0, part.shape[1], plan.batch)) for part in (bank.latents, bank.contexts)
     )
     kept = torch.from_numpy(rng.random(plan.batch) >= plan.unconditional).half()
+    whole = torch.from_numpy(rng.random(plan.batch) >= plan.pooled_missing).half()
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
     latents = bank.latents[rows, drawn]
     return Batch(
         latents,
         bank.contexts[rows, told] * kept[:, None, None],
-        bank.pooled[rows, told] * kept[:, None],
+        bank.pooled[rows, told] * (kept * whole)[:, None],
         torch.randn(latents.shape, generator=generator),
         torch.randint(_STEPS, (plan.batch,), generator=generator),
     )
@@ -163,9 +165,8 @@ def _loop(
         if (step + 1) % plan.save_every == 0 or last:
             mean = float(torch.stack(losses).mean())
             losses.clear()
-            state = checkpoints.optimizer_tensors(optimizer)
-            parts = {"model": unet.state_dict(), "average": average.values, "optimizer": state}
-            parts["whitening"] = white.tensors()
+            parts = {"model": unet.state_dict(), "average": average.values, "whitening": white.tensors()}
+            parts["optimizer"] = checkpoints.optimizer_tensors(optimizer)
             checkpoints.save(path, step + 1, parts, {"loss": mean, "plan": asdict(plan)})
             speed = plan.batch * (step + 1 - first) / (time.monotonic() - started)
             _log(path.with_suffix(".jsonl"), {"step": step + 1, "loss": mean, "pictures per second": speed})

@@ -72,4 +72,5 @@ def _matrix(vectors: Tensor) -> Tensor:
     flat = vectors.flatten(0, -2).double()
     values, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
     lengths = (values.clamp(min=0) + _FLOOR * values[-1]).rsqrt()
-    return (directions * lengths @ directions.T).float()
+    made: Tensor = (directions * lengths @ directions.T).float()
+    return made
