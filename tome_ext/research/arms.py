@@ -28,7 +28,7 @@ class Arm:
     unmerged: bool = False
 
 
-_FAST = preset("fast")
+_FAST = preset("fast").replace(ets="on")
 _BALANCED = preset("balanced")
 
 PLAIN = Arm("plain")
