@@ -220,7 +220,9 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Tensor, call: _Call) -> Tensor:
         ctx.call, ctx.shape = call, given.shape
-        return call.forward(given)
+        made = call.forward(given)
+        # Hosts add to an operation's output in place, which autograd forbids for a view.
+        return torch.ops.aten._unsafe_view(made, made.shape) if made._is_view() else made
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
