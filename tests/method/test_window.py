@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tome_ext.method.window import inside, noise_place, reduced_side, refined_calls
+from tome_ext.method.window import inside, noise_place, reached, reduced_side, refined_calls
 from tome_ext.settings import Settings
 
 
@@ -53,6 +53,19 @@ def test_a_run_that_begins_late_is_not_refined_in_its_first_steps():
     """Image to image at denoising strength 0.3 begins at 0.7 of the schedule: the layout is long fixed."""
     places = [0.7 + 0.3 * index / 10 for index in range(10)]
     assert not any(inside(place, index, Settings()) for index, place in enumerate(places))
+
+
+@pytest.mark.parametrize("total", [3, 5, 10, 30, 50, 100])
+def test_a_call_at_a_bound_lies_behind_it_for_all_that_looks_at_bounds(total):
+    """A place that is computed from a noise level may miss its bound by a rounding: the window ends there, and what
+    follows it begins."""
+    for number in range(total):
+        for rounding in (-1e-6, 0.0, 1e-6):
+            place = number / total + rounding
+            assert reached(place, number / total)
+            assert not reached(place, (number + 1) / total)
+            assert not inside(place, 0, Settings(window_stop=number / total))
+            assert inside(place, 0, Settings(window_start=number / total, window_stop=1.0))
 
 
 def test_a_noise_level_beyond_the_schedule_is_at_its_start():

@@ -21,8 +21,13 @@ def inside(place: float, index: int, settings: Settings) -> bool:
     ``place``: 0 at pure noise, 1 at the image. It lies in [window_start, window_stop), to half a step of training, and
     the call is an ``every``-th one.
     """
-    within = settings.window_start - _HALF_A_STEP <= place < settings.window_stop - _HALF_A_STEP
+    within = reached(place, settings.window_start) and not reached(place, settings.window_stop)
     return settings.refines and within and index % settings.every == 0
+
+
+def reached(place: float, fraction: float) -> bool:
+    """Whether a noise level at ``place`` has come to ``fraction`` of the schedule, to half a step of training."""
+    return place >= fraction - _HALF_A_STEP
 
 
 def refined_calls(total: int, settings: Settings) -> int:

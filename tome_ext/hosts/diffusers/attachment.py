@@ -28,7 +28,7 @@ from tome_ext.method.losses import paper_maps
 from tome_ext.method.objective import attention
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import inside
+from tome_ext.method.window import inside, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Attachment:
         if run is None or run.ends_before(self._pipe.scheduler.timesteps, call.timestep):
             run = self._run = self._begin(call)
         place = run.schedule.place(run.index, call.timestep)
-        if self._settings.ets != "off" and not run.substituted and place >= self._settings.ets_start - 1e-9:
+        if self._settings.ets != "off" and not run.substituted and reached(place, self._settings.ets_start):
             run.tokens = substitute_ends(run.tokens, run.encoded, self._settings)
             run.substituted = True
         step = self._describe(unet, call, run, place)
@@ -135,7 +135,7 @@ class Attachment:
         if step is not None and in_window(step, self._settings) and not run.failed:
             latents = self._refine(step, run)
         last = run.index + 1 >= run.schedule.total
-        if step is not None and self._record_maps and not run.recorded and (last or place >= self._maps_from):
+        if step is not None and self._record_maps and not run.recorded and (last or reached(place, self._maps_from)):
             run.recorded = True
             self._record(step if latents is None else replace(step, latents=latents), run)
         run.index += 1
@@ -145,7 +145,7 @@ class Attachment:
 
     @property
     def _maps_from(self) -> float:
-        return (self._settings.window_stop if self._settings.refines else _MAPS_FROM) - 1e-9
+        return self._settings.window_stop if self._settings.refines else _MAPS_FROM
 
     def _begin(self, call: UNetCall) -> _Run:
         compare(call, self._images)

@@ -17,6 +17,7 @@ from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
 from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
+from tome_ext.method.window import reached
 from tome_ext.settings import Settings
 
 # Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
@@ -157,7 +158,7 @@ class SamplingPass:
         if key not in self._merged:
             self._merged[key] = _Merged(compose([encoded], own))
         merged = self._merged[key]
-        if own.ets != "off" and not merged.substituted and call.place >= own.ets_start - 1e-9:
+        if own.ets != "off" and not merged.substituted and reached(call.place, own.ets_start):
             merged.tokens = substitute_ends(merged.tokens, [encoded], own)
             merged.substituted = True
         return merged
@@ -187,7 +188,7 @@ class SamplingPass:
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call, own: Settings) -> None:
         """The attention maps of a row, once, when its refinement is over."""
         start = own.window_stop if self._refines(row.image) else _MAPS_FROM
-        late = call.place >= start - 1e-9 or call.index + 1 >= call.total
+        late = reached(call.place, start) or call.index + 1 >= call.total
         if not late or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
