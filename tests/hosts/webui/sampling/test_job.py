@@ -16,7 +16,6 @@ import torch
 from tests.hosts.webui.sampling import standins
 from tests.hosts.webui.sampling.job import ENTRIES, Host, Options, Processing, gentle
 from tome_ext.hosts.webui.sampling.asked import Batch
-from tome_ext.settings import preset
 
 PROMPT = "a red cat and a blue dog"
 # Matrix products of a batch differ from those of one row by roundings.
@@ -52,7 +51,7 @@ def forget():
 
 
 def fast(**more):
-    return Options(preset("fast").replace(**more))
+    return Options(gentle("fast", **more))
 
 
 def clean(model):
@@ -80,7 +79,7 @@ def test_the_text_is_the_composition_of_the_prompt(host):
     from tome_ext.prompts import read_prompt
     from tome_ext.tokens import first_eot, locate
 
-    settings = preset("fast")
+    settings = gentle("fast")
     embedder = host.model.embedder[0]
     reading = read_prompt(PROMPT)
     located = locate(reading, embedder.tokenize_line(PROMPT)[0], lambda text: embedder.tokenize([text])[0])
@@ -222,7 +221,7 @@ def test_a_text_that_comes_back_goes_on_from_its_own_tokens(host):
 
 def test_end_tokens_are_substituted_from_their_start_on(host):
     late, never, always = (
-        host.run(Processing([PROMPT]), fast(**how)).texts() for how in ({"ets_start": 0.5}, {"ets": False}, {})
+        host.run(Processing([PROMPT]), fast(**how)).texts() for how in ({"ets_start": 0.5}, {"ets": "off"}, {})
     )
     for step in range(10):
         assert torch.equal(late[step], (always if step >= 5 else never)[step])
@@ -418,7 +417,7 @@ def test_a_failure_midway_is_beside_the_settings(host, monkeypatch):
     p = Processing([PROMPT])
     p.job = lambda: p._tome_job
     entries = host.run(p, fast(), at=spoil).entries
-    assert entries == {**ENTRIES, "ToMe failure": "failed (ValueError: broken)"}
+    assert entries == {**ENTRIES, "ToMe failure": "failed: continuing without ToMe (ValueError: broken)"}
 
 
 def test_a_latent_step_that_cannot_be_undone_is_said(host, monkeypatch):
@@ -588,7 +587,7 @@ def test_the_second_pass_of_hires_fix_follows_its_switch(host):
 
 def test_each_image_of_a_batch_has_what_it_was_asked_to_have(host):
     """Prompts with tags of their own: one is refined, one has nothing of ours, one is merged by other groups."""
-    other = preset("fast").replace(groups="cat: blue; dog: red")
+    other = gentle("fast").replace(groups="cat: blue; dog: red")
     asked = [Options(), None, Options(other)]
     both = host.run(Processing([PROMPT] * 3), Options(), batch=Batch(asked, asked))
     for number, own in enumerate(asked):
@@ -624,7 +623,7 @@ def test_a_low_strength_is_nearer_to_the_plain_image_than_a_high_one(host):
 
 
 def test_the_second_pass_may_have_options_of_its_own(host):
-    first, second = Options(hires="refine"), Options(preset("fast"), hires="merge")
+    first, second = Options(hires="refine"), Options(gentle("fast"), hires="merge")
     p = Processing([PROMPT])
     p.is_hr_pass = True
     found = host.run(p, first, batch=Batch([first], [second])).latent
@@ -853,7 +852,7 @@ def forward(x, context):
 @pytest.mark.parametrize(
     "settings",
     [
-        preset("fast"),
+        gentle("fast"),
         gentle(resolution=1.0),
         gentle(resolution=1.0, phrase_latent="own"),
         gentle(resolution=1.0, latent_step=0.5),
