@@ -101,6 +101,7 @@ def test_the_tag_in_the_prompt_counts_over_the_panel(preview):
     found = preview("a red cat and a blue dog <tome:paper; cat: blue; dog: red>", groups="cat: red")
     assert objects(found.html) == {"cat": ["blue"], "dog": ["red"]}
     assert found.settings.iterations == 4
+    assert re.search(r"tome-clean\">([^<]*)<", found.html)[1] == "a cat and a dog"
     assert 'data-fixed="1"' in found.html
     off = preview("a red cat <tome:off>")
     assert off.off

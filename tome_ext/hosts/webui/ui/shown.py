@@ -13,6 +13,7 @@ from html import escape
 from tome_ext.prompts import Reading
 from tome_ext.prompts.host_syntax import plain_text
 from tome_ext.prompts.reading import TOO_FEW
+from tome_ext.prompts.tag import without_tags
 from tome_ext.prompts.words import Word, split_words
 
 CLEAN = "Clean prompt:"
@@ -43,7 +44,7 @@ def as_panel(reading: Reading) -> str:
     return (
         f'<div class="tome-preview"><p class="tome-text">{body}</p>{listed}{warnings}'
         f'<p class="tome-hint"><span>{CLICK}</span></p>'
-        f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(reading.clean)}</span></p>'
+        f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(without_tags(reading.clean).strip())}</span></p>'
         + (f"<details><summary>{LEFT_ALONE}</summary><ul>{left}</ul></details>" if left else "")
         + "</div>"
     )
