@@ -5,7 +5,6 @@ from __future__ import annotations
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 
-
 _SMALL_WORDS = vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
 _NO_THINGS = vocab.PROPERTIES | vocab.HARD_ATTRIBUTES | _SMALL_WORDS
 
