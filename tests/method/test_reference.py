@@ -124,7 +124,7 @@ def test_entropy_iterations(recorded, golden_unet):
             unsettled += 1
             shaken = [entropy_losses(recorded, unet, index, noise)[number] for noise in (1e-6, -1e-6, 2e-6)]
             assert max(*shaken, ours[number]) - min(*shaken, ours[number]) > 0.5 * abs(ours[number] - theirs[number])
-    assert unsettled <= 2
+    assert unsettled <= 4
 
 
 def early_stop(name, unet, index, monkeypatch):
