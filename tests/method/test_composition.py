@@ -55,6 +55,10 @@ def test_the_authors_code_keeps_the_length_and_takes_the_clean_end_tokens_place_
     assert found == pytest.approx(wanted)
 
 
+def test_zeroed_members_take_no_word_of_a_longer_clean_prompt():
+    assert text_of(encoded(clean_end=10), preset("reference"))[8:12] == [1010, 1011, 1012, 1013]
+
+
 def test_without_end_token_substitution_padding_moves_up_and_its_last_vector_fills_the_end():
     assert merged(encoded()) == [0, 1, 5, 4, 5, 13, *range(8, 77), 76, 76]
 
