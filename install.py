@@ -85,18 +85,18 @@ def main() -> None:
     missing = [name for name, there in (("spaCy", has("spacy")), (MODEL, any(map(has, MODELS)))) if not there]
     if not missing or already_failed():
         return
-    say(f"installing {' and '.join(missing)} (optional; TOME_SPACY=0 leaves this out) ...")
+    echo(f"installing {' and '.join(missing)} (optional; TOME_SPACY=0 leaves this out) ...")
     try:
         install("spaCy" in missing, MODEL in missing)
     except StepError as error:
-        say(f"{without_passwords(str(error))} The built-in parser is used. Delete {NOTE} to try again.")
+        echo(f"{without_passwords(str(error))} The built-in parser is used. Delete {NOTE} to try again.")
         note()
     except Exception as error:
         reason = without_passwords(f"{type(error).__name__}: {error}".splitlines()[0])
-        say(f"spaCy could not be installed ({reason}). The built-in parser is used. Delete {NOTE} to try again.")
+        echo(f"spaCy could not be installed ({reason}). The built-in parser is used. Delete {NOTE} to try again.")
         note()
     else:
-        say("spaCy is ready.")
+        echo("spaCy is ready.")
 
 
 def install(spacy: bool, model: bool) -> None:
@@ -156,7 +156,7 @@ def note() -> None:
     try:
         NOTE.write_text(attempt() + "\n", encoding="utf-8")
     except OSError as error:
-        say(f"the note could not be written: {error}")
+        echo(f"the note could not be written: {error}")
 
 
 def installed() -> dict[str, str]:
@@ -291,7 +291,7 @@ def without_passwords(text: str) -> str:
     return re.sub(r"(\w+://)(?:\S*@)?([^\s?]*)(\?\S*)?", r"\1\2", text)
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """One line on the console."""
     print(f"[ToMe] {text}", flush=True)
 

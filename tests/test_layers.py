@@ -23,6 +23,7 @@ METHOD = (
     "attention",
     "losses",
     "state",
+    "weights",
     "autograd",
     "checkpointing",
     "memory",

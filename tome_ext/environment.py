@@ -138,11 +138,14 @@ _MISSING = """
 import importlib.metadata as m, sys
 for name in sys.argv[1:]:
     try:
-        files = m.distribution(name).files or ()
+        one = m.distribution(name)
     except m.PackageNotFoundError:
         print(name)
         continue
-    if not all(f.locate().exists() for f in files if len(f.parts) == 2 and f.name == "__init__.py"):
+    # From the list itself: ``files`` leaves out those that are gone, from Python 3.12 on.
+    paths = [line.split(",")[0] for line in (one.read_text("RECORD") or "").splitlines()]
+    tops = [path for path in paths if path.count("/") == 1 and path.endswith("/__init__.py")]
+    if not all(one.locate_file(path).exists() for path in tops):
         print("!" + name)
 """
 
@@ -167,11 +170,11 @@ def ensure_environment(root: Path) -> Path:
             f"an environment of your own: pip install -r {REQUIREMENTS}, then python -m tome_ext or python -m pytest."
         )
     if state == "ready":
-        say("The environment in .venv is ready.")
+        echo("The environment in .venv is ready.")
         return venv_python(venv)
     _check_space(root)
     if state == "broken":
-        say("The environment in .venv is incomplete or damaged; making it anew.")
+        echo("The environment in .venv is incomplete or damaged; making it anew.")
         _remove(venv)
     if state in ("missing", "broken"):
         _create(venv)
@@ -206,7 +209,7 @@ def _create(venv: Path) -> None:
         raise SetupError(
             f"This Python lacks the module {error.name}. On Debian and Ubuntu: sudo apt install python{version}-venv"
         ) from error
-    say("Making the environment in .venv with Python {}.{} ...".format(*sys.version_info[:2]))
+    echo("Making the environment in .venv with Python {}.{} ...".format(*sys.version_info[:2]))
     # The stamp comes first: an interrupted environment is known as ours.
     venv.mkdir(exist_ok=True)
     (venv / STAMP).write_text(INSTALLING + "\n", encoding="utf-8")
@@ -224,9 +227,9 @@ def _install(root: Path, venv: Path) -> None:
     # Left behind by an interrupt or a crash, this word makes the next run start afresh.
     stamp.write_text(INSTALLING + "\n", encoding="utf-8")
     try:
-        say("Installing PyTorch (the largest part; some minutes on a slow line) ...")
+        echo("Installing PyTorch (the largest part; some minutes on a slow line) ...")
         _pip(venv, [torch_requirement(text)])
-        say("Installing the other packages ...")
+        echo("Installing the other packages ...")
         _pip(venv, ["-r", str(root / REQUIREMENTS)])
     except SetupError:
         stamp.write_text(INCOMPLETE + "\n", encoding="utf-8")
@@ -237,14 +240,14 @@ def _install(root: Path, venv: Path) -> None:
 
 def _check_loading(root: Path, venv: Path) -> None:
     """Import the large libraries once, so that a missing system library is found here and not later."""
-    say("Checking that they load ...")
+    echo("Checking that they load ...")
     code = "import torch, diffusers, transformers, PIL; print('PyTorch', torch.__version__)"
     command = [str(venv_python(venv)), "-c", code]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=str(root), check=False)
     output = done.stdout.decode(errors="replace").strip()
     if done.returncode:
         raise SetupError(f"The packages are installed but do not load:\n{output}")
-    say(output.splitlines()[-1] + " works.")
+    echo(output.splitlines()[-1] + " works.")
 
 
 def _link(root: Path, venv: Path) -> None:
@@ -273,6 +276,6 @@ def _pip(venv: Path, arguments: "list[str]") -> None:
         raise SetupError(explain(messages) or f"pip failed (status {process.returncode}); its messages stand above.")
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print one line of progress at once, also when the output is not a terminal."""
     print(text, flush=True)

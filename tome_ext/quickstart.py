@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tome_ext.environment import ROOT, SetupError, check_python, ensure_environment, explain, say
+from tome_ext.environment import ROOT, SetupError, check_python, echo, ensure_environment, explain
 
 DEMO_PROMPT = "a green moon and a blue square"
 
 
 def demo(python: Path, root: Path, extra: "list[str]") -> int:
     """Run the main job once, plain and with ToMe side by side; the exit status is the command's."""
-    say(f"Making a picture: {DEMO_PROMPT}")
+    echo(f"Making a picture: {DEMO_PROMPT}")
     arguments = extra or [DEMO_PROMPT, "--compare", "--seed", "0"]
     return subprocess.run(
         [str(python), "-m", "tome_ext", "generate", *arguments], cwd=str(root), check=False
@@ -30,11 +30,11 @@ def test(python: Path, root: Path, extra: "list[str]") -> int:
         ("ruff format", ["ruff", "format", "--check", "."]),
         ("mypy", ["mypy"]),
     ):
-        say(f"{name} ...")
+        echo(f"{name} ...")
         if subprocess.run([str(python), "-m", *arguments], cwd=str(root), check=False).returncode:
-            say(f"{name} found problems: they are listed above, and this run counts as failed.")
+            echo(f"{name} found problems: they are listed above, and this run counts as failed.")
             failed = 1
-    say("pytest ...")
+    echo("pytest ...")
     status = subprocess.run([str(python), "-m", "pytest", *extra], cwd=str(root), check=False).returncode
     return status or failed
 

@@ -80,7 +80,7 @@ def test_an_arm_without_merging_needs_known_groups(tmp_path, capsys, monkeypatch
 
 def test_an_image_without_the_method_ends_the_run(tmp_path, capsys, monkeypatch):
     def fail(*_):
-        raise torch.OutOfMemoryError("no memory")
+        raise torch.cuda.OutOfMemoryError("no memory")
 
     monkeypatch.setattr("tome_ext.hosts.diffusers.attachment.refine", fail)
     words = ["objects", "--out", str(tmp_path), "--arms", "balanced", "--steps", "1", "--images", "1", "--prompts", "1"]

@@ -8,7 +8,7 @@ from tome_ext.cli import build_parser, main
 from tome_ext.cli.console import CommandError
 from tome_ext.cli.generate import plan, slug, unused
 from tome_ext.cli.recipe import Recipe, read_recipe, save_png
-from tome_ext.cli.sampling import Job, batches, sample
+from tome_ext.cli.sampling import Task, batches, sample
 from tome_ext.settings import preset
 
 QUICK = ["--steps", "2", "--size", "64x72", "--seed", "5", "--quiet"]
@@ -226,5 +226,5 @@ def test_an_unused_name_counts_on(tmp_path):
 
 
 def test_batches_keep_the_order():
-    jobs = [Job("a", n) for n in range(5)]
+    jobs = [Task("a", n) for n in range(5)]
     assert [list(b) for b in batches(jobs, 2)] == [jobs[:2], jobs[2:4], jobs[4:]]

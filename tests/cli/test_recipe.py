@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -198,3 +201,28 @@ def test_a_file_that_is_no_png_is_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
         read_recipe(tmp_path / "none.png")
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_picture_damaged_in_any_way_gives_a_recipe_or_an_error(data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.png"
+        save_png(Image.new("RGB", (4, 4)), path, Recipe("a cat", 1))
+        whole = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 8))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+        with contextlib.suppress(CommandError, SettingError):
+            read_recipe(path)
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=200), st.booleans())
+def test_text_from_anyone_gives_a_recipe_or_an_error(text, ours):
+    with tempfile.TemporaryDirectory() as folder:
+        info = PngInfo()
+        info.add_text(CHUNK if ours else "parameters", text)
+        Image.new("RGB", (4, 4)).save(Path(folder) / "a.png", pnginfo=info)
+        with contextlib.suppress(CommandError, SettingError):
+            read_recipe(Path(folder) / "a.png")

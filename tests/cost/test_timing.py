@@ -45,12 +45,12 @@ def test_every_arm_is_measured_in_every_round_and_compared_with_plain_of_the_sam
 
     monkeypatch.setattr(timing, "_timed", counted)
     lines = []
-    found = timing.measure(unet, 16, rounds=2, steps=30, say=lines.append)
+    found = timing.measure(unet, 16, rounds=2, steps=30, echo=lines.append)
     assert [one.name for one in found] == list(timing.ARMS)
     assert len(rounds) == 3 * len(timing.ARMS)
     assert len(lines) == 3
     ratios = {one.name: one.ratio for one in found}
-    assert ratios["plain"] == pytest.approx(1 + 1)  # each of its steps once more
+    assert ratios["plain"] == 1
     assert 1 < ratios["fast"] < 1.001  # no pass of its own
     assert ratios["fast"] < ratios["balanced"] < ratios["paper"] < ratios["as published"]
     for one in found:

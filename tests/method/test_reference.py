@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 import torch
@@ -121,8 +120,11 @@ def early_stop(name, unet, index, monkeypatch, euler=None):
         noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(recorded.case["seed"]))
         latents = noise.to(context) * float(euler.init_noise_sigma) / (float(euler.sigmas[0]) ** 2 + 1) ** 0.5
     step = Step(unet, latents, recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
-    refined, moved, report = refine(step, tokens, settings_of(recorded).replace(binding_weight=0.0))
-    weight = settings_of(recorded).position_weight
+    settings = settings_of(recorded).replace(
+        binding_weight=0.0, iterations=recorded.case["attention_refinement_steps"][0]
+    )
+    refined, moved, report = refine(step, tokens, settings)
+    weight = settings.position_weight
     ours = [
         sum(entropy.values()) + weight * sum(position.values())
         for entropy, position in zip(report.entropy, report.position, strict=True)
@@ -141,7 +143,9 @@ def test_a_step_ends_after_the_update_whose_loss_is_below_the_threshold(exact_un
 
 
 def test_their_threshold_is_compared_with_entropy_and_position_together(exact_unet, euler, monkeypatch):
+    """Of at most two updates both are made: entropy alone is below the threshold from the start."""
     ours, text, _, theirs, tensors = early_stop("early_stop_position", exact_unet, 0, monkeypatch, euler)
+    assert len(theirs) == 2
     threshold = recording("early_stop_position").losses["thresholds"][0] - 2
     assert 4 * math.log(32 * 32) < threshold < min(theirs)  # no entropy of two objects reaches it
     assert ours == pytest.approx(theirs, rel=1e-6)

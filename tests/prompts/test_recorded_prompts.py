@@ -77,6 +77,19 @@ def test_the_benchmark_counts_what_the_recording_says(tmp_path, capsys):
     assert "1/1" in capsys.readouterr().out
 
 
+def test_gold_lines_are_judged_by_pair(tmp_path, capsys):
+    lines = [
+        {"text": "a red cat and a blue dog", "expected": [("cat", ["red"]), ("dog", ["blue"]), ("sky", ["grey"])]},
+        {"text": "a red cat and a blue dog", "expected": [("cat", ["blue"]), ("dog", ["red"])]},
+    ]
+    for line in lines:
+        line["expected"] = [{"noun": noun, "related": related} for noun, related in line["expected"]]
+    path = tmp_path / "gold.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["--gold", str(path)]) == 0
+    assert "2 prompts, 2/5 pairs right, 3 missed, 2 elsewhere" in capsys.readouterr().out
+
+
 def test_simple_lines_are_told_from_sentences():
     assert simple_pair("a red book and an oval coffee table") == [("book", ["red"]), ("coffee table", ["oval"])]
     assert simple_pair("A cat sits on a mat.") is None

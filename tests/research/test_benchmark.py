@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tome_ext.research.arms import FAST, PLAIN, Arm, told
+from tome_ext.research.arms import FAST, PLAIN, Arm, settings_for
 from tome_ext.research.benchmark import Job, Sampling, jobs, judge_scene, picture_path, read_results, run
 from tome_ext.research.files import lock
 from tome_ext.research.makers import request_of
@@ -238,11 +238,11 @@ def test_the_plot_shows_every_family(tmp_path):
 
 
 def test_the_method_is_told_what_belongs_together():
-    settings = told(FAST, PROMPTS[0])
+    settings = settings_for(FAST, PROMPTS[0])
     assert settings.groups == "circle: red; square: blue"
     assert settings.clean_prompt == "a circle and a square"
     unread = Prompt("a red circle", "x")
-    assert told(FAST, unread) == FAST.settings
+    assert settings_for(FAST, unread) == FAST.settings
 
 
 def test_a_webui_is_asked_for_the_same_image():
@@ -250,7 +250,7 @@ def test_a_webui_is_asked_for_the_same_image():
     args = request["alwayson_scripts"]["ToMe Semantic Binding"]["args"]
     assert args == [
         True,
-        {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square"},
+        {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square", "ets": "on"},
     ]
     assert (request["seed"], request["steps"], request["width"], request["prompt"]) == (7, 9, 512, PROMPTS[0].text)
     assert request_of(PLAIN, PROMPTS[0], 7, Sampling(size=512))["alwayson_scripts"]["ToMe Semantic Binding"][

@@ -5,9 +5,9 @@ import torch
 
 from tome_ext.cli.evidence import EXPERIMENTS as NAMES
 from tome_ext.embedded.shapes_model import untrained_pipeline
-from tome_ext.hosts.diffusers.encoding import understand
+from tome_ext.hosts.diffusers.encoding import encode_with
 from tome_ext.research import contexts
-from tome_ext.research.arms import PLAIN, told
+from tome_ext.research.arms import PLAIN, settings_for
 from tome_ext.research.benchmark import Sampling
 from tome_ext.research.commands import judge_accuracy, shard_of
 from tome_ext.research.experiments import EXPERIMENTS, chosen_arms, experiment
@@ -84,7 +84,7 @@ def test_one_encoder_leaves_the_others_channels_zero(pipe):
 
 def test_without_merging_every_word_stays_and_the_losses_have_their_nouns(pipe):
     arm = next(arm for arm in experiment("ablation").arms if arm.unmerged)
-    groups = understand(pipe, PAIR.text, told(arm, PAIR)).located.groups
+    groups = encode_with(pipe, PAIR.text, settings_for(arm, PAIR)).located.groups
     assert [group.group.noun.text for group in groups] == ["circle", "square"]
     assert all(not group.related for group in groups)
 

@@ -45,7 +45,7 @@ def test_an_image_that_needs_no_update_comes_out(pipe):
 
 def test_an_image_whose_refinement_failed_is_no_image_of_its_arm(pipe, monkeypatch):
     def fail(*_):
-        raise torch.OutOfMemoryError("no memory")
+        raise torch.cuda.OutOfMemoryError("no memory")
 
     monkeypatch.setattr("tome_ext.hosts.diffusers.attachment.refine", fail)
     with pytest.raises(MethodError, match=r"'balanced'.*refinement failed.*OutOfMemoryError: no memory"):

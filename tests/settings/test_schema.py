@@ -83,7 +83,6 @@ def test_a_preset_in_the_schema_is_the_preset(name):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("ets", "boolean"),
         ("iterations", "integer"),
         ("step_size", "number"),
         ("members", "string"),

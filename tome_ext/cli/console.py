@@ -6,7 +6,7 @@ import sys
 
 from tome_ext.settings import short
 
-__all__ = ["CommandError", "printable", "say", "short", "tolerate_encodings", "warn"]
+__all__ = ["CommandError", "echo", "printable", "short", "tolerate_encodings", "warn"]
 
 
 class CommandError(Exception):
@@ -18,7 +18,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print one line of result or progress, at once."""
     print(printable(text), flush=True)
 

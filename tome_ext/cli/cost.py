@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tome_ext.cli.console import CommandError, say
+from tome_ext.cli.console import CommandError, echo
 from tome_ext.cli.flags import add_setting_flags, settings_from
 from tome_ext.cli.generate import parse_size
 from tome_ext.settings import changes_from_preset
@@ -87,24 +87,24 @@ def _run(arguments: argparse.Namespace) -> int:
         asked = {"model": model.name, "settings": changes_from_preset(settings), **vars(run)}
         print(json.dumps({**asked, **cost.to_json()}))
     else:
-        _tell(arguments.model, changes_from_preset(settings), run, cost)
+        _print_cost(arguments.model, changes_from_preset(settings), run, cost)
     return 0
 
 
-def _tell(model: str, changes: dict[str, Any], run: Run, cost: Cost) -> None:
+def _print_cost(model: str, changes: dict[str, Any], run: Run, cost: Cost) -> None:
     tera, gib = 1e12, 2**30
-    say(", ".join(f"{name} {value}" for name, value in changes.items()))
-    say(f"{model} at {run.width}x{run.height}, {run.steps} steps, {run.objects} object(s), batch {run.batch}")
-    say(f"  plain sampling       {2 * run.steps * run.batch} passes, {cost.plain / tera:.1f} TFLOP")
+    echo(", ".join(f"{name} {value}" for name, value in changes.items()))
+    echo(f"{model} at {run.width}x{run.height}, {run.steps} steps, {run.objects} object(s), batch {run.batch}")
+    echo(f"  plain sampling       {2 * run.steps * run.batch} passes, {cost.plain / tera:.1f} TFLOP")
     if cost.refined_steps:
         rows = ", ".join(f"{number} {purpose}" for purpose, number in cost.rows.items())
         again = cost.recomputed * cost.refined_steps / tera
-        say(f"  refined steps        {cost.refined_steps} of {run.steps}, each {cost.step / tera:.2f} TFLOP")
-        say(f"    passes in each     {rows}")
-        say(f"    computed again     {again:.1f} TFLOP in all, by activation checkpointing")
-    say(f"  texts                {cost.encoding / tera:.2f} TFLOP")
-    say(f"  all together         {cost.ratio:.3f} times plain sampling")
-    say(f"  kept for backward    {cost.peak_saved / gib:.2f} GiB at most; {cost.peak_live / gib:.2f} with temporaries")
+        echo(f"  refined steps        {cost.refined_steps} of {run.steps}, each {cost.step / tera:.2f} TFLOP")
+        echo(f"    passes in each     {rows}")
+        echo(f"    computed again     {again:.1f} TFLOP in all, by activation checkpointing")
+    echo(f"  texts                {cost.encoding / tera:.2f} TFLOP")
+    echo(f"  all together         {cost.ratio:.3f} times plain sampling")
+    echo(f"  kept for backward    {cost.peak_saved / gib:.2f} GiB at most; {cost.peak_live / gib:.2f} with temporaries")
 
 
 def _write_docs() -> int:
@@ -120,7 +120,7 @@ def _write_docs() -> int:
         write_page(page, MODELS)
     except ImportError as error:
         raise CommandError(f"the plot needs matplotlib: {error}") from error
-    say(f"{package / 'cost.json'}\n{page}")
+    echo(f"{package / 'cost.json'}\n{page}")
     return 0
 
 
@@ -138,9 +138,9 @@ def _time(rounds: int, size: tuple[int, int] | None) -> int:
     else:
         unet, side, name = small_unet(), 32, f"CPU, {torch.get_num_threads()} thread(s)"
     side = size[0] // 8 if size else side
-    say(f"{name}; torch {torch.__version__}; latent {side}x{side}, two objects, 30 steps, {rounds} round(s)")
-    for timing in measure(unet, side, rounds=rounds, say=say):
+    echo(f"{name}; torch {torch.__version__}; latent {side}x{side}, two objects, 30 steps, {rounds} round(s)")
+    for timing in measure(unet, side, rounds=rounds, echo=echo):
         peak = "" if timing.peak is None else f", {timing.peak:.2f} GiB beside the weights"
         spread = f"{timing.least:.3f} to {timing.most:.3f}"
-        say(f"  {timing.name:<14} {timing.ratio:.3f} times plain ({spread}), {timing.seconds:.4f} s each{peak}")
+        echo(f"  {timing.name:<14} {timing.ratio:.3f} times plain ({spread}), {timing.seconds:.4f} s each{peak}")
     return 0

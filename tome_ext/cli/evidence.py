@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tome_ext.cli.console import CommandError, say, warn
+from tome_ext.cli.console import CommandError, echo, warn
 from tome_ext.cli.identity import made_by
 from tome_ext.cli.models import DTYPES, choose_device, choose_dtype, open_pipeline
 from tome_ext.cli.numbers import real, whole
@@ -112,22 +112,22 @@ def open_model(arguments: argparse.Namespace) -> Any:
 def _experiment(arguments: argparse.Namespace) -> int:
     from tome_ext.research.commands import run_experiment
 
-    return _told(run_experiment, arguments)
+    return _run_reporting_errors(run_experiment, arguments)
 
 
 def _compbench(arguments: argparse.Namespace) -> int:
     from tome_ext.research.commands import run_compbench
 
-    return _told(run_compbench, arguments)
+    return _run_reporting_errors(run_compbench, arguments)
 
 
 def _object_binding(arguments: argparse.Namespace) -> int:
     from tome_ext.research.commands import run_object_binding
 
-    return _told(run_object_binding, arguments)
+    return _run_reporting_errors(run_object_binding, arguments)
 
 
-def _told(run: Any, arguments: argparse.Namespace) -> int:
+def _run_reporting_errors(run: Any, arguments: argparse.Namespace) -> int:
     """Run, and say in one line what the user can put right: a wrong arm, a missing file, an endpoint that is off."""
     from tome_ext.research.benchmark import claim
     from tome_ext.research.makers import MethodError
@@ -140,7 +140,7 @@ def _told(run: Any, arguments: argparse.Namespace) -> int:
     try:
         own = made_by(arguments)
         claim(arguments.out, own)  # before anything large is opened
-        status: int = run(arguments, lambda: open_model(arguments), say, own)
+        status: int = run(arguments, lambda: open_model(arguments), echo, own)
     except (ValueError, OSError, MethodError) as error:
         raise CommandError(str(error)) from error
     return status
@@ -154,7 +154,7 @@ def _judge(arguments: argparse.Namespace) -> int:
         arguments.device, arguments.dtype = "auto", "float32"
         pipe = open_model(arguments)
     for line in judge_accuracy(arguments.scenes, pipe):
-        say(line)
+        echo(line)
     return 0
 
 
@@ -167,8 +167,8 @@ def _export(arguments: argparse.Namespace) -> int:
     pipe = open_model(arguments)
     if arguments.diffusers is not None:
         write_diffusers(pipe, arguments.diffusers)
-        say(str(arguments.diffusers))
+        echo(str(arguments.diffusers))
     if arguments.webui is not None:
-        say(str(write_webui(pipe, arguments.webui)))
+        echo(str(write_webui(pipe, arguments.webui)))
         warn("the yaml holds this folder's full path: export anew rather than move it")
     return 0

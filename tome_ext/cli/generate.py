@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tome_ext.cli.console import CommandError, say, warn
+from tome_ext.cli.console import CommandError, echo, warn
 from tome_ext.cli.flags import add_setting_flags, settings_from
 from tome_ext.cli.models import (
     DEFAULT_MODEL,
@@ -24,7 +24,7 @@ from tome_ext.cli.models import (
     set_scheduler,
 )
 from tome_ext.cli.recipe import SCHEDULERS, Recipe, read_recipe, save_png
-from tome_ext.cli.sampling import Job, Made, batches, sample
+from tome_ext.cli.sampling import Picture, Task, batches, sample
 from tome_ext.settings import changes_from_preset
 
 if TYPE_CHECKING:
@@ -167,14 +167,14 @@ def _run(arguments: argparse.Namespace) -> int:
     pipe = open_pipeline(recipe.model, device, choose_dtype(arguments.dtype, device))
     set_scheduler(pipe, recipe.scheduler)
     recipe = recipe.replace(model=model_name(recipe.model))
-    jobs = [Job(prompt, recipe.seed + number) for prompt in prompts for number in range(recipe.count)]
-    pairs: list[tuple[Made, Made]] = []
-    for number, chosen in enumerate(batches(jobs, arguments.batch)):
-        label = f"{number * arguments.batch + 1}/{len(jobs)}"
+    tasks = [Task(prompt, recipe.seed + number) for prompt in prompts for number in range(recipe.count)]
+    pairs: list[tuple[Picture, Picture]] = []
+    for number, chosen in enumerate(batches(tasks, arguments.batch)):
+        label = f"{number * arguments.batch + 1}/{len(tasks)}"
         plain, tome = _sample(pipe, chosen, recipe, "" if arguments.quiet else label)
         for method, pictures in (("plain", plain), ("tome", tome)):
-            for made in pictures:
-                _write(made, arguments.out, recipe.replace(method=method, count=1))
+            for picture in pictures:
+                _write(picture, arguments.out, recipe.replace(method=method, count=1))
         if recipe.method == "compare":
             pairs += zip(plain, tome, strict=True)
     for start in range(0, len(pairs), recipe.count):
@@ -195,62 +195,62 @@ def _prepare(folder: Path) -> None:
         raise CommandError(f"nothing can be written to the folder {folder}: {error}") from error
 
 
-def _sample(pipe: Any, jobs: Sequence[Job], recipe: Recipe, label: str) -> tuple[list[Made], list[Made]]:
+def _sample(pipe: Any, tasks: Sequence[Task], recipe: Recipe, label: str) -> tuple[list[Picture], list[Picture]]:
     """One batch without ToMe, and with it; the one that the recipe does not ask for is empty."""
-    made: dict[str, list[Made]] = {"plain": [], "tome": []}
+    pictures: dict[str, list[Picture]] = {"plain": [], "tome": []}
     for method, words in (("plain", "without ToMe"), ("tome", "with ToMe")):
         if recipe.method in (method, "compare"):
             bar = f"{words} {label}" if label else ""
             try:
-                made[method] = sample(pipe, jobs, recipe, tome=method == "tome", label=bar)
+                pictures[method] = sample(pipe, tasks, recipe, tome=method == "tome", label=bar)
             except RuntimeError as error:
                 if "out of memory" not in str(error).lower():
                     raise
                 raise CommandError("out of memory: try a smaller --size or --batch, or --preset fast") from error
-    return made["plain"], made["tome"]
+    return pictures["plain"], pictures["tome"]
 
 
 def _with_size(recipe: Recipe, image: Image.Image) -> Recipe:
     return recipe.replace(width=image.size[0], height=image.size[1])
 
 
-def _write(made: Made, folder: Path, recipe: Recipe) -> None:
+def _write(picture: Picture, folder: Path, recipe: Recipe) -> None:
     """Write one picture, and its attention maps; say where they are and what was bound to what."""
-    recipe = _with_size(recipe, made.image).replace(prompt=made.job.prompt, seed=made.job.seed)
-    _save(made.image, folder, recipe, "-plain" if recipe.method == "plain" else "", made.report)
-    if made.report is not None:
-        _tell(made.report)
-        _write_maps(folder, recipe, made)
+    recipe = _with_size(recipe, picture.image).replace(prompt=picture.task.prompt, seed=picture.task.seed)
+    _save(picture.image, folder, recipe, "-plain" if recipe.method == "plain" else "", picture.report)
+    if picture.report is not None:
+        _print_report(picture.report)
+        _write_maps(folder, recipe, picture)
 
 
-def _write_comparison(pairs: Sequence[tuple[Made, Made]], folder: Path, recipe: Recipe) -> None:
+def _write_comparison(pairs: Sequence[tuple[Picture, Picture]], folder: Path, recipe: Recipe) -> None:
     """Write the sheet of one prompt, a row for each seed."""
     from tome_ext.cli.pictures import grid
 
     first = pairs[0][0]
-    recipe = _with_size(recipe, first.image).replace(prompt=first.job.prompt)
+    recipe = _with_size(recipe, first.image).replace(prompt=first.task.prompt)
     labels = ["without ToMe", f"with ToMe ({changes_from_preset(recipe.settings)['preset']})"]
     sheet = grid([[plain.image, tome.image] for plain, tome in pairs], labels, recipe.prompt)
     _save(sheet, folder, recipe, "-compare")
 
 
-def _write_maps(folder: Path, recipe: Recipe, made: Made) -> None:
+def _write_maps(folder: Path, recipe: Recipe, picture: Picture) -> None:
     if not recipe.maps:
         return
-    if not made.report.maps:
+    if not picture.report.maps:
         warn("no attention maps: the prompt has no composite tokens")
         return
     from tome_ext.cli.pictures import heat_sheet
 
-    maps = [(label, attention.float().cpu().numpy()) for label, attention in made.report.maps]
-    _save(heat_sheet(made.image, maps, recipe.prompt), folder, recipe, "-maps")
+    maps = [(label, attention.float().cpu().numpy()) for label, attention in picture.report.maps]
+    _save(heat_sheet(picture.image, maps, recipe.prompt), folder, recipe, "-maps")
 
 
-def _tell(report: Any) -> None:
+def _print_report(report: Any) -> None:
     """Say which words were bound to which, and what went wrong."""
     for group in report.groups.groups:
         related = [span.text for span in group.related] + [term.text for term in group.extra]
-        say(f"  {group.noun.text} <- {' '.join(related)}")
+        echo(f"  {group.noun.text} <- {' '.join(related)}")
     for warning in report.warnings:
         warn(warning)
 
@@ -262,7 +262,7 @@ def _save(image: Image.Image, folder: Path, recipe: Recipe, suffix: str, report:
         save_png(image, path, recipe, parser, failure)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error}") from error
-    say(f"{path}")
+    echo(f"{path}")
 
 
 def slug(prompt: str, longest: int = 60) -> str:

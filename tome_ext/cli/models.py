@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tome_ext.cli.console import CommandError, say, short
+from tome_ext.cli.console import CommandError, echo, short
 from tome_ext.cli.recipe import SCHEDULERS
 from tome_ext.settings import cut
 
@@ -104,14 +104,14 @@ def _embedded(model: str) -> Any:
     if model == "shapes":
         from tome_ext.embedded.shapes_file import shapes_pipeline
 
-        say(
+        echo(
             "This is the small model that comes with the project. It knows coloured shapes and what they wear "
             "(docs/EVIDENCE.md); give --model a Stable Diffusion 1.5, 2 or XL model for everything else."
         )
         return shapes_pipeline()
     from tome_ext.embedded.random_model import random_pipeline, random_pipeline_sd15
 
-    say("This is a small network with random weights. It shows that everything runs; its pictures are coloured noise.")
+    echo("This is a small network with random weights. It shows that everything runs; its pictures are coloured noise.")
     return {"random-sdxl": random_pipeline, "random-sd15": random_pipeline_sd15}[model]()
 
 

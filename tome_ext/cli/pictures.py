@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tome_ext.hosts.common.heat import coloured, normalised
+
 _PAPER, _INK, _GAP = (255, 255, 255), (20, 20, 20), 8
-# Dark to bright as the attention rises; the brightness alone carries the order, for every kind of eye.
-_COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float32)
 
 
 def grid(rows: Sequence[Sequence[Image.Image]], labels: Sequence[str], title: str) -> Image.Image:
@@ -37,14 +37,8 @@ def grid(rows: Sequence[Sequence[Image.Image]], labels: Sequence[str], title: st
 
 def heat(image: Image.Image, attention: Any) -> Image.Image:
     """``image`` in grey with ``attention`` [h, w], over it as heat, brightest where it is highest."""
-    values = np.asarray(attention, dtype=np.float32)
-    values = np.nan_to_num(values - values.min(), nan=0.0, posinf=0.0)
-    values /= max(float(values.max()), 1e-12)
-    levels = np.asarray(Image.fromarray(values).resize(image.size, Image.Resampling.BICUBIC)).clip(0, 1)
-    at = levels * (len(_COLOURS) - 1)
-    below = np.minimum(at.astype(int), len(_COLOURS) - 2)
-    part = (at - below)[..., None]
-    colour = _COLOURS[below] * (1 - part) + _COLOURS[below + 1] * part
+    stretched = Image.fromarray(normalised(attention)).resize(image.size, Image.Resampling.BICUBIC)
+    colour = coloured(np.asarray(stretched))
     grey = np.asarray(image.convert("L"), dtype=np.float32)[..., None]
     return Image.fromarray((0.4 * grey + 0.6 * colour).clip(0, 255).astype(np.uint8))
 

@@ -135,8 +135,10 @@ class Recipe:
         }
         if self.model:
             shown["Model"] = self.model
-        ours = {} if self.method == "plain" else entries(self.settings, parser or parser_used(self.settings.parser))
-        return Infotext(self.prompt, self.negative or "", written(shown, ours, failure))
+        tome = {}
+        if self.method != "plain":
+            tome = entries(self.settings, parser or parser_used(self.settings.parser))
+        return Infotext(self.prompt, self.negative or "", written(shown, tome, failure))
 
     @classmethod
     def from_infotext(cls, infotext: Infotext) -> Recipe:

@@ -13,9 +13,9 @@ from tome_ext.settings.schema import schema
 _PREAMBLE = """\
 # Settings
 
-Generated from the declarations in `tome_ext/settings.py` by `python -m tome_ext settings --markdown`; a test
+Generated from the declarations in `tome_ext/settings/` by `python -m tome_ext settings --markdown`; a test
 compares them, so change the declarations and not this page. The defaults are the preset `balanced`. On the
-command line `noun_weight` is `--noun-weight`, and a switch such as `ets` is `--ets` or `--no-ets`.
+command line `noun_weight` is `--noun-weight`.
 """
 
 

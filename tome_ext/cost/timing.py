@@ -78,7 +78,7 @@ def _shape() -> dict[str, Any]:
     return shape
 
 
-def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Callable[[str], None]) -> list[Timing]:
+def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, echo: Callable[[str], None]) -> list[Timing]:
     """Time every arm of :data:`ARMS` on a latent of ``side`` x ``side`` with two objects, interleaved in rounds.
 
     A plain step (two rows) and one refined step of each arm are timed in each round, and a run of ``steps`` is
@@ -93,7 +93,7 @@ def measure(unet: Any, side: int, *, rounds: int = 5, steps: int = 30, say: Call
             if number:
                 seconds[name].append(taken)
                 peaks[name] = max(peak or 0.0, peaks.get(name, 0.0))
-        say(f"round {number} of {rounds}" if number else "warmed up")
+        echo(f"round {number} of {rounds}" if number else "warmed up")
     on_gpu = step.latents.is_cuda
     return [_timing(name, seconds, steps, peaks[name] if on_gpu else None) for name in ARMS]
 

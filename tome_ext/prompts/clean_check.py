@@ -9,6 +9,7 @@ from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.words import Word
 
 _UNDERSCORE = re.compile(r"(?<![^\s,(\[])_(?=[^\W_])|(?<=[^\W_])_(?![^\s,)\]:])")
+_LONE_ARTICLE = re.compile(r"(?<![\w'’-])(?:an?|the)\s*[)\]]", re.I)
 _NO_NOUN = frozenset({"prep", "with", "hold", "rel", "cop", "verb", "have"})
 _ENDS = frozenset({"end", "hard", "comma"})
 # What has to come after a word of these kinds; else it dangles.
@@ -29,6 +30,8 @@ def broken(text: str, clean: str, words: list[Word], cut: set[int]) -> str:
         return "a bracket lost its other half"
     if len(_UNDERSCORE.findall(clean)) > len(_UNDERSCORE.findall(text)):
         return "an underscore is left over"
+    if len(_LONE_ARTICLE.findall(clean)) > len(_LONE_ARTICLE.findall(text)):
+        return "an article is left without its noun"
     return _dangling(words, cut)
 
 
@@ -39,7 +42,7 @@ def _open_ends(text: str, opening: str, closing: str) -> tuple[int, int]:
 
 def _dangling(words: list[Word], cut: set[int]) -> str:
     """The first word that lost what it needs after it."""
-    before, opens = -1, True
+    before, opens, after_gap = -1, True, False
     for at in [*(k for k in range(len(words)) if k not in cut), len(words)]:
         then = closed_class(words[at]) if at < len(words) else "end"
         if before >= 0 and at > before + 1:
@@ -53,6 +56,9 @@ def _dangling(words: list[Word], cut: set[int]) -> str:
                 return f"{words[at].low!r} is left without its words"
             if opens and alone and low in vocab.PRONOUNS:
                 return f"{low!r} is left alone"
+        if after_gap and then in ("cop", "have", "rel"):
+            return f"{words[before].low!r} is left without its words"
         opens = before < 0 or closed_class(words[before]) in _ENDS
+        after_gap = then == "and" and at > before + 1 >= 1
         before = at
     return ""

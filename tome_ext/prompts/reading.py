@@ -18,7 +18,7 @@ from tome_ext.prompts.words import Word
 
 PARSERS = ("auto", "spacy", "builtin")
 _EDITING = "prompt editing: this branch is a text of its own"
-_TOO_FEW = "the only object with words of its own, so there is nothing to confuse it with"
+TOO_FEW = "the only object with words of its own, so there is nothing to confuse it with"
 _NETWORK = "a network tag, not part of the prompt's text"
 
 
@@ -54,7 +54,7 @@ def read_prompt(
     resolver.strengthen(found)
     if len(found) < min_objects and not by_hand:
         for alone in found:
-            alone.reason = _TOO_FEW
+            alone.reason = TOO_FEW
         found = []
     left = [m for m in objects if m.reason]
     cut = _cut_words(found)

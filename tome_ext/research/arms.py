@@ -28,7 +28,7 @@ class Arm:
     unmerged: bool = False
 
 
-_FAST = preset("fast")
+_FAST = preset("fast").replace(ets="on")
 _BALANCED = preset("balanced")
 
 PLAIN = Arm("plain")
@@ -38,7 +38,7 @@ BALANCED = Arm("balanced", _BALANCED)
 BENCHMARK = (PLAIN, MERGE, FAST, BALANCED, Arm("paper", preset("paper")), Arm("reference", preset("reference")))
 
 
-def told(arm: Arm, prompt: Prompt) -> Settings:
+def settings_for(arm: Arm, prompt: Prompt) -> Settings:
     """The arm's settings with the prompt's own groups and clean prompt, where it has them.
 
     ValueError for a prompt without groups and an arm without merging: what is read from a prompt is merged.

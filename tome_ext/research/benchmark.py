@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tome_ext.research.arms import Arm, told
+from tome_ext.research.arms import Arm, settings_for
 from tome_ext.research.files import lock, read_json, replacing
 from tome_ext.research.judging.judge import look
 from tome_ext.research.judging.outcome import outcome
@@ -43,7 +43,7 @@ class Job:
 
     def key(self, sampling: Sampling) -> str:
         """What names the image in the run's folder: it changes with all that changes the image, but for the model."""
-        settings = told(self.arm, self.prompt).to_json() if self.arm.settings else None
+        settings = settings_for(self.arm, self.prompt).to_json() if self.arm.settings else None
         parts: list[Any] = [self.arm.name, settings, self.prompt.text, self.seed]
         parts += [sampling.steps, sampling.guidance, sampling.size]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
@@ -73,7 +73,7 @@ def run(
     sampling: Sampling,
     *,
     made_by: Mapping[str, str],
-    say: Callable[[str], None] = lambda text: None,
+    echo: Callable[[str], None] = lambda text: None,
     shard: tuple[int, int] = (0, 1),
 ) -> dict[str, Scores]:
     """Make and judge what is missing; returns the scores of all images by key.
@@ -98,7 +98,7 @@ def run(
                         known[job.key(sampling)] = dict(scores)
                         file.write(_line(job, sampling, scores))
                         file.flush()
-                say(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
+                echo(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
     return {**read_results(folder), **known}
 
 

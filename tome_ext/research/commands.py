@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tome_ext.research.arms import BALANCED, FAST, PLAIN, Arm, told
+from tome_ext.research.arms import BALANCED, FAST, PLAIN, Arm, settings_for
 from tome_ext.research.benchmark import Job, Judge, Maker, Sampling, Scores, jobs, judge_scene, run
 from tome_ext.research.experiments import chosen_arms, experiment
 from tome_ext.research.judging.blip import BlipQuestions, chunker
@@ -21,29 +21,29 @@ from tome_ext.research.report import write_report
 from tome_ext.research.world.prompts import Prompt
 
 _Open = Callable[[], Any]
-_Say = Callable[[str], None]
+_Echo = Callable[[str], None]
 _MadeBy = Mapping[str, str]
 _REAL = (PLAIN, FAST, BALANCED)
 
 
-def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
+def run_experiment(arguments: argparse.Namespace, open_pipe: _Open, echo: _Echo, made_by: _MadeBy) -> int:
     """One of the paper's experiments, or the benchmark, on scenes of shapes."""
     one = experiment(arguments.name)
     todo = jobs(chosen_arms(one, arguments.arms), one.prompts(arguments.prompts, arguments.seed), arguments.images)
     sampling = sampling_of(arguments)
     judge = _blip(arguments) if arguments.blip else judge_scene
-    known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
+    known = _run(arguments, open_pipe, judge, todo, sampling, echo, made_by)
     if arguments.blip:
         lines = write_scored(arguments.out, f"{one.question} ({chunker()})", todo, known, sampling, "blip")
     else:
         write_report(arguments.out, one.question, todo, known, sampling, **made_by)
         lines = (arguments.out / "report.md").read_text(encoding="utf-8").splitlines()
     for line in lines:
-        say(line)
+        echo(line)
     return 0
 
 
-def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
+def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, echo: _Echo, made_by: _MadeBy) -> int:
     """T2I-CompBench's attribute binding on the prompts of a file."""
     texts = [line.strip() for line in arguments.prompts_from.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not texts:
@@ -51,14 +51,14 @@ def run_compbench(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, ma
     prompts = [Prompt(text, arguments.prompts_from.stem) for text in texts[: arguments.limit or None]]
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
-    known = _run(arguments, open_pipe, _blip(arguments), todo, sampling, say, made_by)
+    known = _run(arguments, open_pipe, _blip(arguments), todo, sampling, echo, made_by)
     title = f"T2I-CompBench, {prompts[0].family} ({chunker()})"
     for line in write_scored(arguments.out, title, todo, known, sampling, "blip"):
-        say(line)
+        echo(line)
     return 0
 
 
-def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Say, made_by: _MadeBy) -> int:
+def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, echo: _Echo, made_by: _MadeBy) -> int:
     """The object-binding benchmark with a judge behind an endpoint."""
     from tome_ext.research.judging import object_binding
 
@@ -71,20 +71,20 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, say: _Sa
         try:
             score = endpoint.score(image, pairs[prompt.text])
         except object_binding.NoAnswerError as error:
-            say(f"{prompt.text}: {error}; a later run asks again")
+            echo(f"{prompt.text}: {error}; a later run asks again")
             return None
         return {} if score is None else {"score": score}
 
     sampling = sampling_of(arguments)
     todo = jobs(_chosen(arguments.arms), prompts, arguments.images)
-    known = _run(arguments, open_pipe, judge, todo, sampling, say, made_by)
+    known = _run(arguments, open_pipe, judge, todo, sampling, echo, made_by)
     scored = {key: scores for key, scores in known.items() if scores}
     unscored = sum(1 for job in todo if known.get(job.key(sampling)) == {})
     unanswered = sum(1 for job in todo if job.key(sampling) not in known)
     title = f"Object binding, 0 to 100 (images without a score: {unscored}"
     title += f", without an answer: {unanswered})" if unanswered else ")"
     for line in write_scored(arguments.out, title, todo, scored, sampling, "score"):
-        say(line)
+        echo(line)
     return 0
 
 
@@ -152,17 +152,17 @@ def _run(
     judge: Judge,
     todo: Sequence[Job],
     sampling: Sampling,
-    say: _Say,
+    echo: _Echo,
     made_by: _MadeBy,
 ) -> dict[str, Scores]:
     """Run one shard: under ``accelerate launch`` each process takes its own."""
     shard = shard_of(os.environ)
     for job in todo:  # before a model is opened: an arm may not take a prompt
         if job.arm.settings is not None:
-            told(job.arm, job.prompt)
+            settings_for(job.arm, job.prompt)
     maker: Maker = webui_maker(arguments.webui) if arguments.webui else _opened_when_needed(open_pipe)
-    say(f"{len(todo)} images, {asdict(sampling)}")
-    return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, say=say, shard=shard)
+    echo(f"{len(todo)} images, {asdict(sampling)}")
+    return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, echo=echo, shard=shard)
 
 
 def _opened_when_needed(open_pipe: _Open) -> Maker:

@@ -7,39 +7,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tome_ext.hosts.diffusers.encoding import encode, token_ids, understand
+from tome_ext.hosts.diffusers.encoding import encode, encode_with, token_ids
 from tome_ext.method.composition import Encoded, compose, substitute_ends, word_embedding
 from tome_ext.research.world.prompts import Prompt
 from tome_ext.settings import Settings
 
-Made = tuple[Tensor, "Tensor | None"]
+Conditioning = tuple[Tensor, "Tensor | None"]
 
 
-def phrase(pipe: Any, prompt: Prompt) -> Made:
+def phrase(pipe: Any, prompt: Prompt) -> Conditioning:
     """The prompt as it is."""
     return _encoded(pipe, prompt.text)
 
 
-def noun_alone(pipe: Any, prompt: Prompt) -> Made:
+def noun_alone(pipe: Any, prompt: Prompt) -> Conditioning:
     """The first thing's noun token as the whole context, with the clean prompt's pooled vector."""
     context, _ = _encoded(pipe, prompt.text)
     position = _first_noun(pipe, prompt)
     return context[position : position + 1], _pooled(pipe, prompt)
 
 
-def ends_alone(pipe: Any, prompt: Prompt) -> Made:
+def ends_alone(pipe: Any, prompt: Prompt) -> Conditioning:
     """EOT and padding alone, with the clean prompt's pooled vector."""
     context, _ = _encoded(pipe, prompt.text)
     return context[_end(pipe, prompt.text) :], _pooled(pipe, prompt)
 
 
-def clean_ends_alone(pipe: Any, prompt: Prompt) -> Made:
+def clean_ends_alone(pipe: Any, prompt: Prompt) -> Conditioning:
     """The clean prompt's EOT and padding alone, which are what ETS puts in."""
     context, pooled = _encoded(pipe, prompt.clean)
     return context[_end(pipe, prompt.clean) :], pooled
 
 
-def substituted(pipe: Any, prompt: Prompt) -> Made:
+def substituted(pipe: Any, prompt: Prompt) -> Conditioning:
     """All words and their pooled vector, with the clean prompt's end tokens: ETS without merging."""
     words, pooled = _encoded(pipe, prompt.text)
     clean, _ = _encoded(pipe, prompt.clean)
@@ -49,13 +49,13 @@ def substituted(pipe: Any, prompt: Prompt) -> Made:
     return torch.cat([context, context[-1:].expand(missing, -1)])[: len(words)], pooled
 
 
-def composite_alone(pipe: Any, prompt: Prompt, settings: Settings | None = None) -> Made:
+def composite_alone(pipe: Any, prompt: Prompt, settings: Settings | None = None) -> Conditioning:
     """The first thing's composite token as the whole context, with the clean prompt's pooled vector."""
     tokens = _composed(pipe, prompt, settings or Settings(iterations=0))
     return tokens.composites[:1], _pooled(pipe, prompt)
 
 
-def word_sum(pipe: Any, prompt: Prompt) -> Made:
+def word_sum(pipe: Any, prompt: Prompt) -> Conditioning:
     """The clean prompt, its noun's token plus each other word of the thing, encoded alone (paper, figure 3)."""
     context, pooled = _encoded(pipe, prompt.clean)
     thing = prompt.things[0]
@@ -67,7 +67,7 @@ def word_sum(pipe: Any, prompt: Prompt) -> Made:
     return summed, pooled
 
 
-def clean(pipe: Any, prompt: Prompt) -> Made:
+def clean(pipe: Any, prompt: Prompt) -> Conditioning:
     """The clean prompt: what the thing looks like when nothing is said of it."""
     return _encoded(pipe, prompt.clean)
 
@@ -78,7 +78,7 @@ def one_encoder(number: int, settings: Settings | None) -> Any:
     The pooled vector is the second encoder's; without it, that of the clean prompt.
     """
 
-    def made(pipe: Any, prompt: Prompt) -> Made:
+    def of_encoder(pipe: Any, prompt: Prompt) -> Conditioning:
         context, pooled = _encoded(pipe, prompt.text)
         if settings is not None:
             context = _composed(pipe, prompt, settings).context[0]
@@ -88,26 +88,26 @@ def one_encoder(number: int, settings: Settings | None) -> Any:
         masked[:, part] = context[:, part]
         return masked, pooled if number == 2 else _pooled(pipe, prompt)
 
-    return made
+    return of_encoder
 
 
 def _composed(pipe: Any, prompt: Prompt, settings: Settings) -> Any:
-    told = settings.replace(groups=prompt.groups, clean_prompt=prompt.clean)
-    understood = understand(pipe, prompt.text, told)
-    if not understood.located.groups:
+    chosen = settings.replace(groups=prompt.groups, clean_prompt=prompt.clean)
+    encoded_prompt = encode_with(pipe, prompt.text, chosen)
+    if not encoded_prompt.located.groups:
         raise ValueError(f"no groups in {prompt.text!r}")
     context, _ = _encoded(pipe, prompt.text)
-    encoded = [Encoded(context, understood.located, (), understood.clean, understood.clean_ends)]
-    tokens = compose(encoded, told)
-    return substitute_ends(tokens, encoded, told) if told.ets != "off" else tokens
+    encoded = [Encoded(context, encoded_prompt.located, (), encoded_prompt.clean, encoded_prompt.clean_ends)]
+    tokens = compose(encoded, chosen)
+    return substitute_ends(tokens, encoded, chosen) if chosen.ets != "off" else tokens
 
 
 def _first_noun(pipe: Any, prompt: Prompt) -> int:
-    located = understand(pipe, prompt.text, Settings(groups=prompt.groups, iterations=0)).located
+    located = encode_with(pipe, prompt.text, Settings(groups=prompt.groups, iterations=0)).located
     return located.groups[0].noun[-1][1]
 
 
-def _encoded(pipe: Any, text: str) -> Made:
+def _encoded(pipe: Any, text: str) -> Conditioning:
     vectors, pooled = encode(pipe, [text])
     return vectors[0], None if pooled is None else pooled[0]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from tome_ext.hosts.common.http import public, request_json
 from tome_ext.hosts.common.infotext import FAILURE, used
 from tome_ext.hosts.diffusers import ImageReport, attach
-from tome_ext.research.arms import Arm, told
+from tome_ext.research.arms import Arm, settings_for
 from tome_ext.research.benchmark import Maker, Sampling
 from tome_ext.research.world.prompts import Prompt
 from tome_ext.settings import changes_from_preset, short
@@ -40,7 +40,7 @@ def sample(pipe: Any, arm: Arm, prompt: Prompt, seeds: Sequence[int], sampling: 
         words = _own_context(pipe, arm, prompt, len(seeds))
     size = {"width": sampling.size, "height": sampling.size} if sampling.size else {}
     pipe.set_progress_bar_config(disable=True)
-    with nullcontext() if arm.settings is None else attach(pipe, told(arm, prompt), texts) as attached:
+    with nullcontext() if arm.settings is None else attach(pipe, settings_for(arm, prompt), texts) as attached:
         images: list[Image.Image] = pipe(
             **words,
             num_inference_steps=sampling.steps,
@@ -98,7 +98,7 @@ def request_of(arm: Arm, prompt: Prompt, seed: int, sampling: Sampling) -> dict[
     request |= {"cfg_scale": sampling.guidance, "sampler_name": "Euler", "save_images": False}
     args: list[Any] = [False]
     if arm.settings is not None:
-        changes = changes_from_preset(told(arm, prompt))
+        changes = changes_from_preset(settings_for(arm, prompt))
         args = [True, changes]
     return {**request, "alwayson_scripts": {_TITLE: {"args": args}}}
 

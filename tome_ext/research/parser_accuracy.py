@@ -1,5 +1,8 @@
 """Accuracy and speed of both parsers: ``python -m tome_ext.research.parser_accuracy --golden FILE --compbench FOLDER``.
 
+``--gold``: a JSON line for each prompt, ``{"text": …, "expected": [{"noun": …, "related": [words]}]}``: what is right,
+what is missed, and what is bound to another of the listed nouns, each for itself.
+
 ``--golden``: recorded prompts with the groups that must be found (``tests/golden/prompts.json``). ``--compbench``: a
 folder with T2I-CompBench lists; lines "a A N and a B M" count, every third line is held out and only counted with
 ``--held-out``.
@@ -103,17 +106,51 @@ def compbench(folder: Path, parser: str, held_out: bool) -> None:
             print(f"  {path.name:24} {right}/{total} = {right / total:.1%}")
 
 
+def judged(reading: Reading, expected: list[dict[str, Any]]) -> tuple[int, int]:
+    """How many of the expected pairs are found, and how many of their words stand with another expected noun."""
+    nouns = [e["noun"].lower() for e in expected]
+    groups = []
+    for g in reading.groups:
+        words = " ".join([g.noun.text, *(s.text for s in g.related), *(t.text for t in g.extra)]).lower().split()
+        groups.append((g.noun.text.lower(), Counter(words)))
+    right = 0
+    for e in expected:
+        want = Counter(" ".join([e["noun"], *e["related"]]).lower().split())
+        right += any(not want - words for _, words in groups)
+    owners: dict[str, set[str]] = {}
+    for e in expected:
+        for word in e["related"]:
+            owners.setdefault(word.lower(), set()).add(e["noun"].lower())
+    wrong = 0
+    for noun, counted in groups:
+        others = [n for n in nouns if n.split()[-1] == noun.split()[-1]]
+        wrong += sum(bool(others) and not owners[w] & set(others) for w in counted if w in owners)
+    return right, wrong
+
+
+def gold(path: Path, parser: str) -> None:
+    """Print the pairs that are right, missed and bound to another listed noun."""
+    right = wrong = total = prompts = 0
+    for line in path.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        hits, elsewhere = judged(read_prompt(entry["text"], parser=parser), entry["expected"])
+        prompts, total = prompts + 1, total + len(entry["expected"])
+        right, wrong = right + hits, wrong + elsewhere
+    print(f"  {path.name}: {prompts} prompts, {right}/{total} pairs right, {total - right} missed, {wrong} elsewhere")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark."""
     arguments = argparse.ArgumentParser(prog="python -m tome_ext.research.parser_accuracy", description=__doc__)
     arguments.add_argument("--golden", type=Path)
     arguments.add_argument("--compbench", type=Path)
+    arguments.add_argument("--gold", type=Path, nargs="+", default=[])
     arguments.add_argument(
         "--held-out", action="store_true", help="the held-out third of the lists instead of the rest"
     )
     args = arguments.parse_args(argv)
-    if args.golden is None and args.compbench is None:
-        arguments.error("give --golden, --compbench or both")
+    if args.golden is None and args.compbench is None and not args.gold:
+        arguments.error("give --golden, --compbench or --gold")
     for parser in ("builtin", "spacy"):
         nlp, problem = spacy_parser.load() if parser == "spacy" else (None, "")
         if parser == "spacy" and nlp is None:
@@ -126,6 +163,8 @@ def main(argv: list[str] | None = None) -> int:
             golden(args.golden, parser)
         if args.compbench is not None:
             compbench(args.compbench, parser, args.held_out)
+        for path in args.gold:
+            gold(path, parser)
     return 0
 
 

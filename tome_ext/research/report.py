@@ -110,13 +110,13 @@ def _markdown(rows: Sequence[tuple[Row, Sequence[str]]]) -> list[str]:
 
 
 def write_report(
-    folder: Path, title: str, todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling, **told: Any
+    folder: Path, title: str, todo: Sequence[Job], known: Mapping[str, Scores], sampling: Sampling, **facts: Any
 ) -> list[Row]:
     """Write ``report.json``, ``report.md``, ``grid.png`` and, where matplotlib is installed, ``plot.png``."""
     rows = tally(todo, known, sampling)
-    told["images"] = f"{sum(job.key(sampling) in known for job in todo)} of {len(todo)}"
-    data = {"title": title, "sampling": asdict(sampling), **told, "rows": [asdict(row) for row in rows]}
-    head = f"# {title}\n\n" + "".join(f"{name}: {value}  \n" for name, value in told.items())
+    facts["images"] = f"{sum(job.key(sampling) in known for job in todo)} of {len(todo)}"
+    data = {"title": title, "sampling": asdict(sampling), **facts, "rows": [asdict(row) for row in rows]}
+    head = f"# {title}\n\n" + "".join(f"{name}: {value}  \n" for name, value in facts.items())
     write_text(folder / "report.json", json.dumps(data, indent=1))
     write_text(folder / "report.md", f"{head}\n{table(rows)}")
     sheet = grid(folder, todo, sampling)

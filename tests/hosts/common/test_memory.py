@@ -12,7 +12,7 @@ from tome_ext.settings import Settings
 
 
 def short():
-    return torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    return torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
 
 class Work:

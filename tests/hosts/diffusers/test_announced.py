@@ -10,7 +10,7 @@ from tests.hosts.diffusers.sampling import ONE, TWO, bind, given, hooks, make, s
 from tome_ext.hosts.diffusers import attach
 from tome_ext.hosts.diffusers.announced import Announced, compare
 from tome_ext.hosts.diffusers.call import Mismatch, UNetCall
-from tome_ext.hosts.diffusers.encoding import PipelineEncoder, encode, understand
+from tome_ext.hosts.diffusers.encoding import PipelineEncoder, encode, encode_with
 
 FAST = settings_of("fast")
 OTHER = "a green moon over the hill"
@@ -104,12 +104,18 @@ def test_several_images_per_prompt_in_attach_alone(pipe):
 def test_a_pipeline_that_does_not_tell_whether_it_uses_guidance(sdxl):
     """Two rows of one prompt are then two images, and not a negative prompt."""
     own = PipelineEncoder(sdxl).encode(TWO).tokens
-    image = Announced(understand(sdxl, TWO, FAST), own)
+    image = Announced(encode_with(sdxl, TWO, FAST), own)
     latents, blank = torch.zeros(2, 4, 8, 8), torch.zeros_like(own)
     compare(UNetCall.of((latents, 5, torch.stack([blank, own])), {}, 1), [image])
     twice = UNetCall.of((latents, 5, torch.stack([own, own])), {}, 1)
     with pytest.raises(Mismatch, match=r"attached for 1 image\(s\), but the pipeline samples 2"):
         compare(twice, [image])
+
+
+def test_a_negative_prompt_that_is_the_prompt_is_no_second_image(sdxl):
+    _, images, report = sampled(sdxl, [TWO], negative_prompt=[TWO])
+    assert report[0].failure == ""
+    assert np.isfinite(images).all()
 
 
 def test_another_prompt_in_a_later_call(sdxl):
@@ -164,7 +170,7 @@ def test_attaching_twice_is_an_error(sdxl):
 def test_rounding_is_no_other_prompt(sdxl, kind):
     """An encoder in a narrow type gives slightly other numbers in a batch of another size."""
     tokens, other = encode(sdxl, [TWO, OTHER])[0]
-    image = Announced(understand(sdxl, TWO, FAST), tokens)
+    image = Announced(encode_with(sdxl, TWO, FAST), tokens)
 
     def given_as(row):
         return UNetCall.of((torch.zeros(1, 4, 8, 8), 5, row[None].to(kind)), {}, 1)

@@ -46,7 +46,7 @@ def short(monkeypatch):
             activations = torch.zeros(10)
             held.append(weakref.ref(activations))
             if len(seen) <= times:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             return original(step, tokens, settings)
 
         monkeypatch.setattr(REFINE, refine)

@@ -9,7 +9,7 @@ import torch
 
 from tests.hosts.diffusers.sampling import bind, given, make, quiet, settings_of
 from tome_ext.hosts.diffusers import attach
-from tome_ext.hosts.diffusers.encoding import understand
+from tome_ext.hosts.diffusers.encoding import encode_with
 
 PROMPT = "<x> a red book and a yellow vase"
 
@@ -38,7 +38,7 @@ def learn(pipe, suffix):
 
 
 def test_words_stand_where_the_encoder_has_them(inverted):
-    groups = understand(inverted, PROMPT, settings_of("fast")).located.groups
+    groups = encode_with(inverted, PROMPT, settings_of("fast")).located.groups
     tokenizer = inverted.tokenizer
     ids = tokenizer(inverted.maybe_convert_prompt(PROMPT, tokenizer)).input_ids
     words = [tokenizer.convert_ids_to_tokens(ids[group.noun[0][1]]) for group in groups]

@@ -285,6 +285,24 @@ def test_quantised_weights_are_named():
     assert refused(layer) == "the weights are quantised (weight is uint8)"
 
 
+class Packed(torch.Tensor):
+    """Says that it holds floats, as quantised tensors of hosts do; there is no memory of floats behind it."""
+
+    @staticmethod
+    def __new__(cls, shape):
+        return torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float16)
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return Packed(args[0].shape)
+
+
+def test_weights_without_memory_of_their_own_count_as_quantised():
+    layer = nn.Linear(2, 2)
+    layer.weight = nn.Parameter(Packed((2, 2)), requires_grad=False)
+    assert refused(layer) == "the weights are quantised (weight is a Packed)"
+
+
 def test_what_is_made_in_ordinary_mode_may_take_part_in_a_gradient():
     with torch.inference_mode():
         theirs = torch.ones(3)

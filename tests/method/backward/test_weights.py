@@ -62,6 +62,10 @@ def cast_operations(unet, host):
         def forward(self, x):
             return self._conv_forward(x, fetch(self.weight), None if self.bias is None else fetch(self.bias))
 
+    class Conv1d(nn.Conv1d):
+        def forward(self, x):
+            return self._conv_forward(x, fetch(self.weight), None if self.bias is None else fetch(self.bias))
+
     class GroupNorm(nn.GroupNorm):
         def forward(self, x):
             return functional.group_norm(x, self.num_groups, fetch(self.weight), fetch(self.bias), self.eps)
@@ -78,7 +82,7 @@ def cast_operations(unet, host):
     def fetch(weight):
         return (host if weight.ndim > 1 else beside).fetch(weight)
 
-    kinds = {nn.Linear: Linear, nn.Conv2d: Conv2d, nn.GroupNorm: GroupNorm, nn.LayerNorm: LayerNorm}
+    kinds = {nn.Linear: Linear, nn.Conv1d: Conv1d, nn.Conv2d: Conv2d, nn.GroupNorm: GroupNorm, nn.LayerNorm: LayerNorm}
     for module in unet.modules():
         if type(module) in kinds:
             module.__class__ = kinds[type(module)]
@@ -136,6 +140,31 @@ def test_gradients_are_those_of_ordinary_weights(inputs, host, in_place, recompu
             found = gradients(unet, latents, context)
     for one, expected in zip(found, plain, strict=True):
         torch.testing.assert_close(one, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_what_comes_out_of_an_operation_may_be_added_to_in_place():
+    """As Forge Neo's transformer blocks do to what their feed-forward layers return, of rows of pixels with a bias."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.ff, self.conv = nn.Linear(6, 6), nn.Conv1d(3, 3, 1)
+
+        def forward(self, x):
+            made = self.ff(x)
+            made += x
+            more = self.conv(made)
+            more += made
+            return more
+
+    torch.manual_seed(0)
+    block = Block().double()
+    leaf = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(block(leaf).square().sum(), leaf)
+    cast_operations(block, Copies())
+    with differentiable(block):
+        (found,) = torch.autograd.grad(block(leaf).square().sum(), leaf)
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_unet_made_and_run_under_inference_mode_is_differentiated(inputs):

@@ -5,7 +5,7 @@ import pytest
 
 from tome_ext.research.judging.judge import accuracy, look
 from tome_ext.research.judging.outcome import Outcome, outcome
-from tome_ext.research.judging.regions import closed, components
+from tome_ext.research.judging.regions import components, fill_gaps
 from tome_ext.research.world.drawing import render
 from tome_ext.research.world.prompts import prompt_of
 from tome_ext.research.world.scenes import SHAPES, WORN, Place, Scene, Thing, random_scene
@@ -117,7 +117,7 @@ def test_components_are_the_connected_parts():
 def test_closing_fills_gaps_and_keeps_the_outside():
     mask = np.zeros((30, 30), bool)
     mask[10:13, 8:20] = mask[16:19, 8:20] = True
-    filled = closed(mask, 3)
+    filled = fill_gaps(mask, 3)
     assert filled[13:16, 10:18].all()
     assert not filled[:9].any()
     assert not filled[20:].any()

@@ -55,10 +55,10 @@ def entries(settings: Settings, parser: str, own: Sequence[str] = ()) -> dict[st
     return out | {PARSER: _with_model(parser), VERSION: __version__}
 
 
-def written(params: Mapping[str, Any], ours: Mapping[str, str], failure: str = "") -> dict[str, Any]:
+def written(params: Mapping[str, Any], new: Mapping[str, str], failure: str = "") -> dict[str, Any]:
     """The entries of an infotext with ``ours`` and ``failure`` in place of every entry that ToMe put there before."""
     kept = {key: value for key, value in params.items() if not str(key).startswith(KEY)}
-    return {**kept, **ours, **({FAILURE: failure} if failure else {})}
+    return {**kept, **new, **({FAILURE: failure} if failure else {})}
 
 
 def parser_used(name: str) -> str:

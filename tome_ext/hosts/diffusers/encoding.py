@@ -71,7 +71,7 @@ class PipelineEncoder:
                 )
 
 
-def understand(
+def encode_with(
     pipe: Any, prompt: str, settings: Settings, *, clean: str | None = None, clip_skip: int | None = None
 ) -> EncodedPrompt:
     """:func:`tome_ext.hosts.common.text.encode_prompt` with the text encoders of a pipeline."""

@@ -77,7 +77,7 @@ def refused(module: nn.Module) -> str:
     for name, value in module.named_parameters():
         if not value.dtype.is_floating_point:
             return f"the weights are quantised ({name} is {str(value.dtype).removeprefix('torch.')})"
-        if type(value.data) is not Tensor and "Quantized" in type(value.data).__name__:
+        if type(value.data) is not Tensor:
             return f"the weights are quantised ({name} is a {type(value.data).__name__})"
     return ""
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import functional, grad
 from torch.overrides import TorchFunctionMode
 
 # From the gradient of an operation's output to that of its input: (gradient, shape of the input, weight, *rest).
@@ -39,12 +39,16 @@ def _convolution(of_input: Callable[..., Tensor]) -> _Pull:
 
 _AFFINE: dict[Any, _Pull] = {
     functional.linear: _linear,
-    torch.conv1d: _convolution(torch.nn.grad.conv1d_input),
-    torch.conv2d: _convolution(torch.nn.grad.conv2d_input),
-    torch.conv3d: _convolution(torch.nn.grad.conv3d_input),
+    torch.conv1d: _convolution(grad.conv1d_input),
+    torch.conv2d: _convolution(grad.conv2d_input),
+    torch.conv3d: _convolution(grad.conv3d_input),
 }
 # Their weights are small: a copy of them is kept.
-_NORMS = (functional.group_norm, functional.layer_norm, functional.rms_norm)
+_NORMS = (
+    functional.group_norm,
+    functional.layer_norm,
+    *([functional.rms_norm] if hasattr(functional, "rms_norm") else []),
+)
 
 
 @contextmanager
@@ -153,7 +157,9 @@ class _Watching(TorchFunctionMode):
         self.taken_over = True
         if pull is None:
             return func(args[0], *map(_kept, args[1:]), **{name: _kept(value) for name, value in kwargs.items()})
-        return _Affine.apply(args[0], _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs))
+        return _Affine.apply(  # type: ignore[no-untyped-call]
+            args[0], _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs)
+        )
 
 
 class _Using(TorchFunctionMode):
@@ -214,7 +220,9 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Tensor, call: _Call) -> Tensor:
         ctx.call, ctx.shape = call, given.shape
-        return call.forward(given)
+        made = call.forward(given)
+        # Hosts add to an operation's output in place, which autograd forbids for a view.
+        return torch.ops.aten._unsafe_view(made, made.shape) if made._is_view() else made
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

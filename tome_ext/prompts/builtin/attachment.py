@@ -8,27 +8,24 @@ part of the other.
 
 from __future__ import annotations
 
+from tome_ext.prompts.builtin.adjective_lists import listed_after, portion, share, share_later, shared_noun
 from tome_ext.prompts.builtin.items import Item
 from tome_ext.prompts.builtin.links import Links, predicate
 from tome_ext.prompts.builtin.owners import Owners, stem
 from tome_ext.prompts.builtin.sub_objects import take_objects
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
-from tome_ext.prompts.lexicon.ownership import can_share, worn_or_grown
+from tome_ext.prompts.lexicon.ownership import worn_or_grown
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
 # A joint and what may follow it when a noun phrase goes on: "and holding", ", wearing", "and with".
-_GOES_ON = {
-    ("and", "hold"),
-    ("and", "dressed"),
-    ("and", "with"),
-    ("and", "rel"),
+_GOES_ON = {("and", kind) for kind in ("hold", "dressed", "with", "rel", "cop")} | {
     ("comma", "hold"),
     ("comma", "dressed"),
 }
-_PAINTED = frozenset({"painted", "colored", "coloured", "dyed"})
 _PRONOUNS = frozenset({"he", "she", "it", "they"})
+_STANDS_BEFORE = _PRONOUNS | vocab.ALL_OF | {"while"}
 
 
 def attach(words: list[Word], items: list[Item]) -> list[ParsedObject]:
@@ -50,45 +47,22 @@ class _Attachment:
             if item.kind == "hard":
                 self.owners.new_sentence()
                 at += 1
-            elif item.kind == "np" and item.parsed is not None and (end := self.listed_after(at)):
+            elif item.kind == "np" and item.parsed is not None and (end := listed_after(self.links, at)):
                 self.found.append(item.parsed)
                 at = end
             elif item.kind == "np" and item.parsed is not None:
-                self.shared_noun(at, item.parsed)
+                shared_noun(self.links, at, item.parsed)
+                portion(self.links, at, item.parsed)
                 self.found.append(item.parsed)
                 self.owners.add(item)
                 at = self.after_noun(item, at)
-            elif item.kind in ("hold", "dressed", "with") or item.low == "in":
+            elif item.kind in ("hold", "dressed", "with", "have") or item.low == "in":
                 at = self.away_from_noun(at)
             else:
                 if item.kind == "comma":
                     self.owners.new_tag()
                 at += 1
         return self.found
-
-    def listed_after(self, at: int) -> int:
-        """The place after "hair, blonde, long;" where semicolons divide and commas do not, else 0."""
-        links, end = self.links, at + 1
-        before = links.low(at - 1) if at else ";"
-        while links.kind(end) == "comma" and links.kind(end + 1) == "adj" and before in (";", "\n"):
-            end += 2
-        closed = links.low(end) == ";" or (before == ";" and at > 0 and links.kind(end) == "hard")
-        own = self.items[at].parsed
-        if end == at + 1 or not closed or own is None:
-            return 0
-        for k in range(at + 1, end, 2):
-            found = links.adjectives(k + 1)
-            own.related += found.related if found else []
-            own.dropped += links.span(k, k + 1)
-        return end
-
-    def shared_noun(self, at: int, found: ParsedObject) -> None:
-        """ "three red and two blue balls": the noun is that of both."""
-        first = self.links.adjectives(at - 2)
-        if first is not None and self.links.kind(at - 1) == "and" and found.determined and found.related:
-            counted = first.kept and self.links.words[first.kept[0]].low not in vocab.ARTICLES
-            if counted and self.links.only_colours(at - 2):
-                found.related = first.related + found.related
 
     def after_noun(self, item: Item, place: int) -> int:
         """Take in what follows a noun phrase at ``place``, as far as it surely belongs to an object."""
@@ -100,7 +74,7 @@ class _Attachment:
             if then == at:
                 break
             item, at = owner, self.before_next_verb(owner, at, then)
-        self.share(place, at)
+        share(self.links, place, at)
         return at
 
     def one(self, item: Item, owner: Item, first: int, at: int) -> tuple[int, Item]:
@@ -114,7 +88,7 @@ class _Attachment:
         relative = links.kind(at) == "rel"
         at += relative
         copula = links.kind(at) == "cop"
-        while links.kind(at) == "cop" and links.kind(at + 1) in ("cop", "hold", "dressed"):
+        while links.kind(at) == "cop" and self.goes_with_copula(at + 1):
             at += 1
         found = self.owner_of(item, at, relative, first)
         if found is None or found.parsed is None:
@@ -126,8 +100,12 @@ class _Attachment:
             links.kind(at) in ("hold", "dressed", "with") and lexicon.info(links.low(at + 1)).plural
         )
         if then > first and found is item and plural:
-            self.share_later(item, first)
+            share_later(self.links, item, first)
         return then, found if then > first else owner
+
+    def goes_with_copula(self, at: int) -> bool:
+        """ "is wearing", "are colored orange"."""
+        return self.links.kind(at) in ("cop", "hold", "dressed") or self.links.low(at) in vocab.PAINTED
 
     def owner_of(self, item: Item, at: int, relative: bool, first: int) -> Item | None:
         """The object that what stands at ``at`` belongs to; None where that is not sure."""
@@ -135,7 +113,8 @@ class _Attachment:
         if kind == "cop":
             return self.owners.of_predicate(item, at, relative)
         if kind == "have":
-            return item if relative or item.animate else None
+            had = relative or item.animate or self.links.low(at + 1) in vocab.PROPERTIES
+            return self.owners.of_predicate(item, at, relative) if had else None
         if kind == "hold":
             if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
                 return item if item is self.owners.only() else None
@@ -150,8 +129,8 @@ class _Attachment:
             return item
         if low == "in":
             return self.owners.of_clothes(item, at)
-        if kind == "verb" and low in _PAINTED:
-            return item
+        if kind == "verb" and low in vocab.PAINTED:
+            return self.owners.of_predicate(item, at, relative)
         if kind == "adj":
             return item
         return None
@@ -178,7 +157,7 @@ class _Attachment:
             if low == "in":
                 return self.clothes(owner, first, at)
             return take_objects(links, owner, first, at, at + 1, "with") if kind == "with" else first
-        if kind == "verb" and low in _PAINTED and links.adjectives(at + 1):
+        if kind == "verb" and low in vocab.PAINTED and links.adjectives(at + 1):
             return links.takes(owner, first, at, at + 1)
         if kind == "adj" and first == at and self.stands_alone(at):
             return links.takes(owner, first, at, at)
@@ -222,11 +201,13 @@ class _Attachment:
     def away_from_noun(self, at: int) -> int:
         """A phrase that does not follow its noun ("a cat sleeping, wearing a hat", "woman, she wears a dress")."""
         links = self.links
+        if links.low(at + 1) in vocab.PROPERTIES:
+            return self.property_of_all(at)
         first = at
         while links.kind(first - 1) == "cop":
             first -= 1
         previous = links.low(first - 1)
-        if previous in _PRONOUNS | vocab.ALL_OF | {"while"} or links.kind(first - 1) == "and":
+        if previous in _STANDS_BEFORE or links.kind(first - 1) == "and":
             first -= 1
         if previous in _PRONOUNS and links.kind(first - 1) not in ("comma", "and"):
             return at + 1
@@ -250,28 +231,13 @@ class _Attachment:
                 return then
             then = more
 
-    def share_later(self, owner: Item, first: int) -> None:
-        """ "Tom and Jerry wearing red hats", "a cat and a dog are black": what comes after is of both."""
-        links, own = self.links, owner.parsed
-        if own is None or links.kind(first - 2) != "and" or links.items[first - 1] is not owner:
-            return
-        other = links.items[first - 3] if links.kind(first - 3) == "np" else None
-        if other is None or other.parsed is None or other.role != owner.role or other.parsed.related:
-            return
-        if other.animate == owner.animate and other.bare == owner.bare and not lexicon.info(owner.low).plural:
-            other.parsed.shared = [i for i in own.related if i > own.noun[-1]]
-
-    def share(self, at: int, then: int) -> None:
-        """ "a red car and truck": the second noun, bare, has the modifiers of the first, too."""
-        links, first = self.links, self.items[at].parsed
-        assert first is not None
-        if then != at + 1 or not first.related or max(first.related) > first.noun[0] or links.kind(then) != "and":
-            return
-        second = links.phrase(then + 1)
-        if second is None or links.low(then) == "or":
-            return
-        bare = not second.related and not second.determined and not self.items[then + 1].name
-        ends = links.kind(then + 2) not in ("with", "hold", "rel", "dressed", "cop") and links.low(then + 2) != "in"
-        sure = first.determined or lexicon.info(self.items[at].low).plural
-        if bare and ends and sure and can_share(links.low(then + 1)):
-            second.shared = list(first.related)
+    def property_of_all(self, at: int) -> int:
+        """ "four dogs, each with a glass texture": the property of the noun before the comma."""
+        links, first, subject = self.links, at - 1, self.owners.subject
+        if links.kind(first) == "verb" and subject is not None:
+            return max(take_objects(links, subject, at, at, at + 1, "with"), at + 1)
+        while links.kind(first) == "comma" or links.low(first) in vocab.ALL_OF:
+            first -= 1
+        if links.kind(first) != "np" or first == at - 1 or self.items[first].position:
+            return at + 1
+        return max(take_objects(links, self.items[first], first + 1, at, at + 1, "with"), at + 1)

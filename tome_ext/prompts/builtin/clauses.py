@@ -15,7 +15,7 @@ def assign_roles(items: list[Item]) -> None:
     for at, item in enumerate(items):
         if item.kind == "np":
             item.role = expected
-            if expected == "of" and last is not None and last.low in vocab.MEDIA | vocab.MEASURES:
+            if expected == "of" and last is not None and last.low in vocab.SAY_OF:
                 item.role = last.role
             last, expected = item, "subject"
         elif item.kind == "prep" and item.low in _CLAUSES:

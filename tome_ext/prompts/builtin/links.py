@@ -48,7 +48,7 @@ class Links:
     def only_colours(self, at: int) -> bool:
         """Whether the adjectives at a place are colours ("in pink", "wearing red and blue")."""
         found = self.adjectives(at)
-        shades = vocab.COLOURS | vocab.INTENSIFIERS | vocab.SHADES
+        shades = vocab.SHADED
         return found is not None and all(self.words[i].low in shades for i in found.related)
 
 
@@ -65,7 +65,7 @@ def predicate(links: Links, owner: Item, first: int, at: int) -> int:
     Words from ``first`` on go with it.
     """
     end = at + 1
-    while links.kind(end) in ("cop", "other") and links.low(end) in vocab.COPULAS | vocab.EVEN:
+    while links.kind(end) in ("cop", "other") and links.low(end) in vocab.BEING:
         end += 1
     if links.low(end) == "in" and _property(links, end + 1):
         end += 1

@@ -62,7 +62,7 @@ def _may_be_a_name(item: Item) -> bool:
         return False
     own = item.parsed
     described = own is not None and bool(own.related)
-    return not described and low not in vocab.PICTURE_WORDS | vocab.MEDIA | vocab.POSITIONS | vocab.MEASURES
+    return not described and low not in vocab.NOT_NAMES
 
 
 def _owns(items: list[Item], at: int, acts: bool) -> bool:

@@ -23,7 +23,7 @@ def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
     """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
     credit = False
     for k, item in enumerate(items):
-        if item.kind in ("hard", "comma"):
+        if item.kind in ("hard", "comma", "verb"):
             credit = False
         if credit and item.kind != "and":
             item.kind, item.parsed = "other", None
@@ -85,12 +85,12 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
     own = [words[i].low for i in (*found.related, *found.shared)]
     described = any(_physical(w) for w in own)
     first = words[found.kept[0]].low if found.determined else ""
-    if head in vocab.POSITIONS - vocab.PICTURE_WORDS and not (described and first in ("a", "an")):
+    if head in vocab.PLACES_ONLY and not (described and first in ("a", "an")):
         return _POSITION
     surface = found.determined and any(w in vocab.SURFACES for w in own)
     if _picture(words, found, head, described or surface):
         return NOT_A_THING
-    if not found.determined and all(w in vocab.QUALITY_ATTRIBUTES | vocab.MEDIUMS for w in own):
+    if not found.determined and all(w in vocab.PRAISE for w in own):
         return NOT_A_THING
     if not (described or surface) and not lexicon.visible(head) and not _does_something(words, found):
         return NOT_A_THING
@@ -104,9 +104,10 @@ def _picture(words: list[Word], found: ParsedObject, head: str, described: bool)
     """Whether a noun is a kind of picture, a style, or some other word about the picture."""
     after = found.noun[-1] + 1
     follows_of = after < len(words) and words[after].low == "of"
-    if head not in vocab.THINGS_TOO and head[:-1] in vocab.PICTURE_WORDS | vocab.MEDIA and head.endswith("s"):
+    if head not in vocab.THINGS_TOO and head[:-1] in vocab.ABOUT_PICTURES and head.endswith("s"):
         head = head[:-1]
-    if head in vocab.MEDIA and (follows_of or not (described and found.determined)):
+    hard = any(_physical(words[i].low) for i in found.related)
+    if head in vocab.MEDIA and (follows_of or not (hard and found.determined)):
         return True
     if head in vocab.MANNERS or (head in vocab.PICTURE_WORDS and follows_of) or lexicon.info(head).flags == "s":
         return True
@@ -123,4 +124,4 @@ def _physical(word: str) -> bool:
 
 def _does_something(words: list[Word], found: ParsedObject) -> bool:
     """What wears or holds something is in the picture, whatever the dictionary says of its noun."""
-    return any(i > found.noun[-1] and words[i].low in vocab.HOLDING | vocab.DRESSED for i in found.related)
+    return any(i > found.noun[-1] and words[i].low in vocab.DOING for i in found.related)

@@ -90,7 +90,7 @@ class _Reader:
 
     def colours(self, run: list[int]) -> bool:
         """ "teal and orange": colours of nothing."""
-        return all(self.low(i) in vocab.COLOURS | vocab.INTENSIFIERS for i in run)
+        return all(self.low(i) in vocab.TINTED for i in run)
 
     def head_name(self, noun: list[int]) -> str:
         """What the noun is looked up as."""

@@ -36,9 +36,9 @@ class Owners:
     def add(self, item: Item) -> None:
         """One more object."""
         self.count += 1
-        if item.role == "subject" and not item.position and item.low not in vocab.MEASURES | vocab.PROPERTIES:
+        if item.role == "subject" and not item.position and item.low not in vocab.NO_SUBJECTS:
             self.subject = item
-        if not item.animate or item.low in vocab.PICTURE_WORDS | vocab.MEDIA or lexicon.info(item.low).flags == "s":
+        if not item.animate or item.low in vocab.ABOUT_PICTURES or lexicon.info(item.low).flags == "s":
             return
         if lexicon.animate(item.low):
             self.any_person = True
@@ -91,7 +91,7 @@ class Owners:
         if relative and item.role == "subject":
             return item
         thing = not (lexicon.wearable(item.low) or lexicon.part(item.low) or lexicon.place(item.low))
-        idle = item.position or item.low in vocab.PICTURE_WORDS | vocab.MEDIA or (item.bare and not thing)
+        idle = item.position or item.low in vocab.ABOUT_PICTURES or (item.bare and not thing)
         if item.role != "subject" or idle or lexicon.place(item.low):
             return self.only() or self._bare_subject(item)
         if not verb.low.endswith("ing"):
@@ -103,7 +103,7 @@ class Owners:
     def _somebody(self, item: Item) -> bool:
         if item.role == "of" and not lexicon.animate(item.low):
             return False
-        return item.animate and item.low not in vocab.PICTURE_WORDS | vocab.MEDIA
+        return item.animate and item.low not in vocab.ABOUT_PICTURES
 
     def _bare_subject(self, item: Item | None) -> Item | None:
         """ "peach on a sofa wearing a hat": a bare noun that opens the clause is a name here."""
@@ -111,7 +111,7 @@ class Owners:
         if subject is None or subject is item or not subject.bare or self.any_person:
             return None
         thing = not (lexicon.wearable(subject.low) or lexicon.part(subject.low) or lexicon.place(subject.low))
-        plain = subject.low not in vocab.PICTURE_WORDS | vocab.MEDIA and not lexicon.info(subject.low).plural
+        plain = subject.low not in vocab.ABOUT_PICTURES and not lexicon.info(subject.low).plural
         return subject if thing and plain and lexicon.info(subject.low).flags != "s" else None
 
     def _beside_people(self, item: Item, thing: bool, at: int) -> bool:
@@ -161,7 +161,7 @@ class Owners:
             return self.only(in_tag=True) if worn else None
         thing = not (lexicon.wearable(item.low) or lexicon.part(item.low) or lexicon.place(item.low))
         info = lexicon.info(item.low)
-        picture = item.low in vocab.PICTURE_WORDS | vocab.MEDIA
+        picture = item.low in vocab.ABOUT_PICTURES
         name = item.bare and thing and not (info.plural or picture)
         return item if name and (coloured or not self.any_person) else None
 

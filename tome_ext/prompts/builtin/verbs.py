@@ -49,7 +49,7 @@ def ends_noun_phrase(sentence: Sentence, run: list[int], at: int, opened: int, c
     previous = sentence.low(run[-1])
     if lexicon.is_phrase(previous, low):
         return False
-    if low in vocab.SIDES and sentence.low(at + 1) == "of":
+    if sentence.low(at + 1) == "of" and (low in vocab.SIDES or low == "free"):
         return True
     if low in vocab.TRAILING and sentence.kind(at + 1) != "word":
         return True
@@ -60,6 +60,8 @@ def ends_noun_phrase(sentence: Sentence, run: list[int], at: int, opened: int, c
     if low in vocab.PAST_FORMS and _follows_verb(sentence, at + 1):
         return True
     if low in vocab.COLOURS and low not in ("rose", "gold"):
+        return True
+    if low in vocab.PAINTED or (low.endswith("ed") and info.participle and previous in vocab.PROPERTIES):
         return True
     if low.endswith("ed") and info.participle and not info.noun:
         singular = not lexicon.info(previous).plural

@@ -5,6 +5,9 @@ from __future__ import annotations
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 
+_SMALL_WORDS = vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
+_NO_THINGS = vocab.PROPERTIES | vocab.HARD_ATTRIBUTES | _SMALL_WORDS
+
 
 def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     """Whether a thing can be a sub-object of ``head``; ``somebody``: the head is a name, whatever the lexicon says.
@@ -15,7 +18,7 @@ def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     being = lexicon.animate(low) and not lexicon.handheld(low)
     if how in ("hold", "own"):
         return not being
-    if low in vocab.PICTURE_WORDS | vocab.MEDIA and low not in vocab.THINGS_TOO:
+    if low in vocab.ABOUT_PICTURES and low not in vocab.THINGS_TOO:
         return False
     if how == "made":
         return not being
@@ -36,7 +39,7 @@ def thing(low: str) -> bool:
     """Whether a word that belongs to an object names a thing rather than a quality: "hat", not "red" or "texture"."""
     known = lexicon.info(low)
     quality = low in vocab.PROPERTIES or low in vocab.HARD_ATTRIBUTES
-    small = low in vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
+    small = low in vocab.WITH | vocab.PREPOSITIONS | vocab.DOING | vocab.DETERMINERS
     return not quality and not small and known.noun > max(known.adjective, known.verb)
 
 

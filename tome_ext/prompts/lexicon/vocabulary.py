@@ -164,7 +164,7 @@ QUALITY_ATTRIBUTES = _words(
     " amazing awesome beautiful perfect masterful great bad worst low normal poor extra missing mutated"
     " deformed disfigured blurry sharp highres lowres absurdres incredible extreme extremely highly very most"
     " volumetric aesthetic trending official ultra-detailed highly-detailed insane fine delicate elaborate rich"
-    " vivid 8k 4k hd uhd raw hdr 3d 2d finely beautifully superbly exquisite magnificent sublime shallow soft"
+    " vivid clear 8k 4k hd uhd raw hdr 3d 2d finely beautifully superbly exquisite magnificent sublime shallow soft"
     " natural studio full upper lower wide"
 )
 POSSESSIVES = _words("its his her their my your our whose")
@@ -185,3 +185,18 @@ THINGS_TOO = _words(
 CLOTHED = _words("dressed clad equipped armed")
 # How sharp a picture is; never a part of what it shows.
 FORMATS = _words("2k 4k 8k 16k 32k hd uhd fhd hdr 720p 1080p 1440p 2160p")
+# Participles that give a colour: "painted red".
+PAINTED = _words("painted colored coloured dyed")
+# Measures of one thing, whose adjectives are the thing's: "a tiny piece of sushi".
+PORTIONS = _words("piece pieces slice slices pair pairs")
+# Made once: a union in a condition would be built anew for every word.
+ABOUT_PICTURES = PICTURE_WORDS | MEDIA
+NOT_NAMES = ABOUT_PICTURES | POSITIONS | MEASURES
+NO_SUBJECTS = MEASURES | PROPERTIES
+SAY_OF = MEDIA | MEASURES
+SHADED = COLOURS | INTENSIFIERS | SHADES
+TINTED = COLOURS | INTENSIFIERS
+BEING = COPULAS | EVEN
+DOING = HOLDING | DRESSED
+PLACES_ONLY = POSITIONS - PICTURE_WORDS
+PRAISE = QUALITY_ATTRIBUTES | MEDIUMS

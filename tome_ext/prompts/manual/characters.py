@@ -47,7 +47,12 @@ def character(
     if not runs:
         return None
     noun = [runs[0][-1]]
-    found = ParsedObject(noun, [i for run in runs for i in run if i not in noun], name=f"{group.text}#{group.ordinal}")
+    found = ParsedObject(
+        noun,
+        [i for run in runs for i in run if i not in noun],
+        strength=group.strength,
+        name=f"{group.text}#{group.ordinal}",
+    )
     found.removed = list(noun)
     found.extra.append((Term(group.text, None), []))
     used |= {i for run in runs for i in run}

@@ -72,7 +72,7 @@ def find_regions(classes: Array, smallest: int = 80) -> list[Region]:
     for colour in range(len(COLOURS)):
         mask = solid(classes == colour)
         if mask.sum() >= smallest // 4:
-            whole |= closed(mask, _GAP)
+            whole |= fill_gaps(mask, _GAP)
     found = []
     for mask in components(whole):
         if mask.sum() < smallest:
@@ -89,7 +89,7 @@ def solid(mask: Mask) -> Mask:
     return mask & _grown(mask & (neighbours >= 3), 1)
 
 
-def closed(mask: Mask, reach: int) -> Mask:
+def fill_gaps(mask: Mask, reach: int) -> Mask:
     """``mask`` with gaps up to twice ``reach`` filled: grown, then shrunk by as much."""
     padded = np.pad(mask, reach)
     return ~_grown(~_grown(padded, reach), reach)[reach:-reach, reach:-reach]

@@ -36,8 +36,8 @@ def write_scored(
             prompts = [prompt for prompt, _ in shared]
             gain = paired_bootstrap([base[key] for key in shared], [values[key] for key in shared], prompts)
         rows.append({"arm": arm, "images": len(values), "mean": mean, "gain": asdict(gain) if gain else None})
-        told = "" if gain is None else f"{gain.value:+.4g} ({gain.low:+.4g} … {gain.high:+.4g})"
-        lines.append(f"| {arm} | {len(values)} | {mean:.4f} | {told} |")
+        difference = "" if gain is None else f"{gain.value:+.4g} ({gain.low:+.4g} … {gain.high:+.4g})"
+        lines.append(f"| {arm} | {len(values)} | {mean:.4f} | {difference} |")
     write_text(
         folder / "report.json", json.dumps({"title": title, "sampling": asdict(sampling), "rows": rows}, indent=1)
     )

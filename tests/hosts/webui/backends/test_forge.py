@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
 from tests.ldm_unet import LdmUNet
+from tome_ext.method.window import noise_place
 
 OURS = [f"tome_ext.hosts.webui.backends.{name}" for name in ("a1111", "a1111_text", "forge", "reforge")]
 
@@ -348,6 +350,57 @@ def test_texts_are_encoded_as_the_host_does_and_leave_no_note(host):
     assert made.tokens.shape == (77, 24)
     assert encoder.ids("x") == [1]
     assert host.noted.last_extra_generation_params == {"Emphasis": "theirs"}
+
+
+def test_a_flow_matching_model_is_merged_only(host):
+    """Its latents are (1 − σ)·x0 + σ·ε: what the UNet is given is not divided by √(1 + σ²)."""
+    assert host.host.refinement_obstacle() == ""
+    host.params.sigma = torch.tensor([0.5, 0.5])
+    place = host.host.call(host.params).place
+    model = host.patcher.model
+    model.predictor = types.SimpleNamespace(calculate_input=lambda sigma, x: x / (sigma**2 + 1) ** 0.5)
+    assert host.host.refinement_obstacle() == ""
+    assert host.host.call(host.params).place == place
+    model.predictor = types.SimpleNamespace(calculate_input=lambda sigma, x: x)
+    assert "flow-matching" in host.host.refinement_obstacle()
+    # As much noise as signal there, where it is a noise level of 1.
+    assert place > host.host.call(host.params).place == noise_place(1.0)
+    host.params.sigma = torch.tensor([1.0, 1.0])
+    assert host.host.call(host.params).place == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "copies"),
+    [
+        ({"sampling_sigmas": torch.ones(3), "count": 2}, False),
+        ({"patches": {}, "patches_replace": {"attn1": {}}}, False),
+        ({"patches": {"attn1_patch": [lambda *given: given]}}, True),
+        ({"group_norm_wrapper": lambda *given: given}, True),
+        ({}, False),
+    ],
+)
+def test_only_others_functions_make_autograd_keep_copies(host, monkeypatch, options, copies):
+    asked = []
+    forge = sys.modules[type(host.host).__module__]
+    monkeypatch.setattr(forge, "differentiable", lambda *_, changing: asked.append(changing) or nullcontext())
+    host.patcher.model_options["transformer_options"] = options
+    with host.host.gradient():
+        pass
+    assert asked == [copies]
+
+
+def test_a_compiled_unet_runs_as_it_was_written_in_our_passes(host):
+    """What the compiler has traced knows nothing of hooks that come later."""
+    layer = nn.Linear(2, 2)
+    compiled = torch.compile(layer, backend="eager")
+    host.patcher.model.diffusion_model = compiled
+    seen = []
+    with torch.no_grad():
+        compiled(torch.ones(1, 2))
+        layer.register_forward_hook(lambda *_: seen.append("hook"))
+        with host.host.ordinary_tensors():
+            compiled(torch.ones(1, 2))
+        assert seen == ["hook"]
 
 
 def test_a_model_without_tokens_says_so(host):

@@ -30,7 +30,7 @@ def test_off_is_off(servers):
     the_same()
     assert webui.make({}, batch_size=2) != plain
     the_same()
-    for what in ("sampling_pass.refine", "sampling_pass.compose", "sampling_pass.understand"):
+    for what in ("sampling_pass.refine", "sampling_pass.compose", "sampling_pass.encode_prompt"):
         webui.probe("break", what=f"tome_ext.hosts.webui.sampling.{what}")
         webui.make({})
         assert any("broken by the test" in comment for comment in webui.comments())
@@ -75,7 +75,7 @@ def test_feature(servers, feature: Feature):
 
 
 def test_a_failure_stands_in_the_infotext_of_the_batch_that_it_belongs_to(webui):
-    for what, settings in (("understand", False), ("refine", True)):
+    for what, settings in (("encode_prompt", False), ("refine", True)):
         webui.probe("break", what=f"tome_ext.hosts.webui.sampling.sampling_pass.{what}", times=1)
         first, second = webui.make({}, n_iter=2).infotexts[-2:]
         webui.probe("break", what="")

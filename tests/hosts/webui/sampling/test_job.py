@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import gc
+import importlib
 import itertools
 import sys
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +16,6 @@ import torch
 from tests.hosts.webui.sampling import standins
 from tests.hosts.webui.sampling.job import ENTRIES, Host, Options, Processing, gentle
 from tome_ext.hosts.webui.sampling.asked import Batch
-from tome_ext.settings import preset
 
 PROMPT = "a red cat and a blue dog"
 # Matrix products of a batch differ from those of one row by roundings.
@@ -50,7 +51,7 @@ def forget():
 
 
 def fast(**more):
-    return Options(preset("fast").replace(**more))
+    return Options(gentle("fast", **more))
 
 
 def clean(model):
@@ -204,7 +205,7 @@ def test_a_text_that_comes_back_goes_on_from_its_own_tokens(host):
 
 def test_end_tokens_are_substituted_from_their_start_on(host):
     late, never, always = (
-        host.run(Processing([PROMPT]), fast(**how)).texts() for how in ({"ets_start": 0.5}, {"ets": False}, {})
+        host.run(Processing([PROMPT]), fast(**how)).texts() for how in ({"ets_start": 0.5}, {"ets": "off"}, {})
     )
     for step in range(10):
         assert torch.equal(late[step], (always if step >= 5 else never)[step])
@@ -305,7 +306,7 @@ def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatc
     assert tried == [0]
 
 
-@pytest.mark.parametrize("what", ["understand", "compose"])
+@pytest.mark.parametrize("what", ["encode_prompt", "compose"])
 def test_a_failure_of_any_other_part_leaves_the_plain_image(host, monkeypatch, what):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
@@ -370,7 +371,7 @@ def test_memory_that_does_not_suffice_for_merging_is_said(host, monkeypatch):
     assert run.entries == {"ToMe failure": "out of memory: continuing without ToMe"}
 
 
-@pytest.mark.parametrize("what", ["understand", "compose"])
+@pytest.mark.parametrize("what", ["encode_prompt", "compose"])
 def test_an_image_without_any_of_tome_has_the_failure_in_place_of_the_settings(host, monkeypatch, what):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
@@ -400,7 +401,7 @@ def test_a_failure_midway_is_beside_the_settings(host, monkeypatch):
     p = Processing([PROMPT])
     p.job = lambda: p._tome_job
     entries = host.run(p, fast(), at=spoil).entries
-    assert entries == {**ENTRIES, "ToMe failure": "failed (ValueError: broken)"}
+    assert entries == {**ENTRIES, "ToMe failure": "failed: continuing without ToMe (ValueError: broken)"}
 
 
 def test_a_latent_step_that_cannot_be_undone_is_said(host, monkeypatch):
@@ -427,10 +428,10 @@ def test_a_latent_step_that_cannot_be_undone_is_said(host, monkeypatch):
 def test_each_batch_is_tried_and_has_an_infotext_of_its_own(host, monkeypatch):
     from tome_ext.hosts.webui.sampling import sampling_pass
 
-    real, broken = sampling_pass.understand, raising(ValueError("broken"))
+    real, broken = sampling_pass.encode_prompt, raising(ValueError("broken"))
     p, job, found = Processing([PROMPT]), None, []
-    for number, understand in enumerate((real, broken, real)):
-        monkeypatch.setattr(sampling_pass, "understand", understand)
+    for number, encode_prompt in enumerate((real, broken, real)):
+        monkeypatch.setattr(sampling_pass, "encode_prompt", encode_prompt)
         run = host.run(p, fast(), job=job, last=number == 2)
         job = run.job
         found.append(sorted(run.entries))
@@ -570,7 +571,7 @@ def test_the_second_pass_of_hires_fix_follows_its_switch(host):
 
 def test_each_image_of_a_batch_has_what_it_was_asked_to_have(host):
     """Prompts with tags of their own: one is refined, one has nothing of ours, one is merged by other groups."""
-    other = preset("fast").replace(groups="cat: blue; dog: red")
+    other = gentle("fast").replace(groups="cat: blue; dog: red")
     asked = [Options(), None, Options(other)]
     both = host.run(Processing([PROMPT] * 3), Options(), batch=Batch(asked, asked))
     for number, own in enumerate(asked):
@@ -606,11 +607,48 @@ def test_a_low_strength_is_nearer_to_the_plain_image_than_a_high_one(host):
 
 
 def test_the_second_pass_may_have_options_of_its_own(host):
-    first, second = Options(hires="refine"), fast(hires="merge")
+    first, second = Options(hires="refine"), Options(gentle("fast"), hires="merge")
     p = Processing([PROMPT])
     p.is_hr_pass = True
     found = host.run(p, first, batch=Batch([first], [second])).latent
     assert torch.equal(found, host.run(Processing([PROMPT]), fast()).latent)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "groups", "note"),
+    [
+        ("sunset over mountains", "", "nothing to bind"),
+        (PROMPT, "horse: red", "hand-written group 'horse': not in the prompt"),
+        (PROMPT, "", None),
+    ],
+)
+def test_the_infotext_says_what_of_the_prompt_was_left_alone(host, prompt, groups, note):
+    found = host.run(Processing([prompt]), fast(groups=groups, min_objects=1)).entries.get("ToMe note")
+    assert found == note or (note and note in found)
+
+
+def test_a_note_is_in_the_infotext_of_its_own_batch_alone(host):
+    first = host.run(Processing(["sunset over mountains"]), fast(), last=False)
+    assert "ToMe note" in first.entries
+    p = first.denoiser.p
+    p.prompts = p.hr_prompts = [PROMPT]
+    second = host.run(p, fast(), job=first.job)
+    assert "ToMe note" not in second.entries
+
+
+def test_the_host_says_that_a_step_is_refined_and_stops_saying_it(host, monkeypatch):
+    seen = []
+
+    class State:
+        interrupted = skipped = False
+
+        def __setattr__(self, name, value):
+            seen.append((name, value))
+            super().__setattr__(name, value)
+
+    monkeypatch.setattr(sys.modules["modules.shared"], "state", State())
+    host.run(Processing([PROMPT]), Options())
+    assert seen[:2] == [("textinfo", "ToMe: refining step 1 of 10"), ("textinfo", None)]
 
 
 def test_a_switch_of_models_is_read_and_encoded_again(host):
@@ -675,6 +713,21 @@ def test_maps_that_cannot_be_made_do_not_stop_refinement(host, monkeypatch):
     assert len(run.processed.images) == 1
     assert run.comments == ["ToMe: no attention maps (ValueError: no maps)"]
     assert "ToMe failure" not in run.entries
+
+
+def test_without_a_negative_prompt_reference_refines_what_it_can_and_says_so(host, monkeypatch):
+    """At CFG scale 1 some hosts encode none."""
+    kind = importlib.import_module("tome_ext.hosts.webui.backends.a1111").SigmaCall
+    own = kind.step
+    monkeypatch.setattr(kind, "step", lambda *given: replace(own(*given), null=None))
+    p = Processing(["a red cat and a blue dog"])
+    run = host.run(p, Options(gentle("reference")))
+    (comment,) = run.comments
+    assert comment.startswith("ToMe: at CFG scale 1 the WebUI encodes no negative prompt")
+    same = host.run(Processing(p.prompts), Options(gentle("reference", phrase_latent="same")))
+    assert torch.equal(run.latent, same.latent)
+    assert same.comments == []
+    assert run.entries["ToMe failure"].startswith("at CFG scale 1")
 
 
 def test_our_texts_do_not_reach_the_infotext(host):
@@ -783,7 +836,7 @@ def forward(x, context):
 @pytest.mark.parametrize(
     "settings",
     [
-        preset("fast"),
+        gentle("fast"),
         gentle(resolution=1.0),
         gentle(resolution=1.0, phrase_latent="own"),
         gentle(resolution=1.0, latent_step=0.5),

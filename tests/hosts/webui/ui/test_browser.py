@@ -32,9 +32,9 @@ def test_the_panel_opens_and_previews_in_both_tabs_and_themes(open_page, tab, th
 def test_the_preview_follows_the_prompt_and_the_groups_box(open_page):
     page = open_page()
     page.enable()
-    page.prompt("a red cat")
+    page.prompt("a red cat and a tall tree")
     page.shown("cat: red")
-    page.prompt("a blue dog")
+    page.prompt("a blue dog and a tall tree")
     page.shown("dog: blue")
     page.fill("groups", "<img src=x onerror=alert(1)>")
     page.shown("expected an object")

@@ -17,7 +17,7 @@ def test_the_words_take_their_colours_while_one_types(open_page):
     page = open_page()
     page.enable()
     typed(page, "a red cat and")
-    page.shown("cat: red")
+    page.shown("with a single object", "cat: red")
     typed(page, " a blue dog")
     page.shown("cat: red", "dog: blue")
     page.says("objects: 2")
@@ -27,9 +27,9 @@ def test_the_words_take_their_colours_while_one_types(open_page):
 def test_what_is_shown_is_never_about_another_prompt(open_page):
     page = open_page()
     page.enable()
-    page.prompt("a red cat")
+    page.prompt("a red cat and a tall tree")
     page.shown("cat: red")
-    page.prompt("a blue dog")
+    page.prompt("a blue dog and a green bird")
     page.page.wait_for_function(
         "() => [...document.querySelectorAll('[id=script_txt2img_tome_semantic_binding_preview_result]')]"
         ".some(e => e.classList.contains('tome-stale') || e.innerText.includes('dog: blue'))"
@@ -111,7 +111,7 @@ def test_what_has_no_effect_is_greyed_out(open_page):
     page = open_page()
     page.enable()
     page.unfold()
-    page.prompt("a red cat")
+    page.prompt("a red cat and a blue dog")
     page.choose("preset", "fast")
     page.says("No pass through the network")
     page.page.wait_for_timeout(500)
@@ -131,7 +131,7 @@ def test_the_page_without_the_live_preview_sends_nothing_while_one_types(open_pa
         assert [one for one in page.page.posts if "tome" in one or "Nothing" in one] == []
         assert page.control("preview_result").locator(".tome-preview").count() == 0
         page.control("preview").click()
-        page.shown("elephant: purple")
+        page.shown("purple elephant")
         typed(page, " and")
         page.page.wait_for_timeout(1500)
         assert "tome-stale" in page.control("preview_result").get_attribute("class")
@@ -150,15 +150,15 @@ def test_a_thousand_keystrokes_leave_nothing_behind(open_page):
         return found["JSEventListeners"], found["Nodes"]
 
     page.enable()
-    typed(page, "a red cat ")
+    typed(page, "a red cat and a blue dog")
     page.shown("cat: red")
     page.page.wait_for_timeout(2000)
     listeners, nodes = counted()
-    for _ in range(20):
+    for _ in range(21):
         page.prompt("")
         typed(page, "a red cat and a blue dog and a green bird wearing ")
-    page.prompt("a red cat ")
-    page.shown("cat: red")
+    page.prompt("a red cat and a blue dog")
+    page.shown("cat: red", "dog: blue")
     page.page.wait_for_timeout(2000)
     now, nodes_now = counted()
     assert now <= listeners + 20

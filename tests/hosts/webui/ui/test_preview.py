@@ -15,7 +15,7 @@ def preview(host):
     from tome_ext.hosts.webui.ui.preview import with_groups
 
     def shown(prompt, styles=(), groups="", **values):
-        return found(prompt, styles, with_groups(Settings(parser="builtin", **values), groups))
+        return found(prompt, styles, with_groups(Settings(**{"parser": "builtin", "min_objects": 1, **values}), groups))
 
     return shown
 
@@ -90,10 +90,18 @@ def test_why_nothing_is_bound_stands_in_the_open_with_what_to_do(preview):
     assert "cat: hat; dog: scarf" in before_the_folded_part
 
 
+def test_a_single_object_that_is_left_alone_is_said_to_be(preview):
+    found = preview("a red cat", min_objects=2)
+    assert found.objects == 0
+    assert "with a single object" in found.html
+    assert "<code>cat: red</code>" in found.html
+
+
 def test_the_tag_in_the_prompt_counts_over_the_panel(preview):
     found = preview("a red cat and a blue dog <tome:paper; cat: blue; dog: red>", groups="cat: red")
     assert objects(found.html) == {"cat": ["blue"], "dog": ["red"]}
     assert found.settings.iterations == 4
+    assert re.search(r"tome-clean\">([^<]*)<", found.html)[1] == "a cat and a dog"
     assert 'data-fixed="1"' in found.html
     off = preview("a red cat <tome:off>")
     assert off.off

@@ -12,16 +12,15 @@ import pytest
 from tome_ext.hosts.webui.ui import api
 from tome_ext.hosts.webui.ui.options import TITLE
 
-fastapi = pytest.importorskip("fastapi")
+pytest.importorskip("fastapi")
 pytest.importorskip("httpx")
+from fastapi import Body, Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 
 @pytest.fixture
 def app():
     """An application with the WebUI's two routes behind a password, and ours added to it."""
-    from fastapi import Body, Depends, FastAPI, HTTPException
-    from fastapi.security import HTTPBasic, HTTPBasicCredentials
-
     made = FastAPI()
     made.images = []
 

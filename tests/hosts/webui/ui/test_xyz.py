@@ -147,7 +147,7 @@ def test_the_window_is_not_compared_with_an_end_that_is_plotted(plotted, other):
 
 
 def test_a_panel_that_an_axis_mends_does_not_end_the_grid():
-    p = processing([True, "custom", "merge", False, *Options().to_args()[4:]])
+    p = processing([True, "custom", *Options().to_args()[2:]])
     args = list(p.script_args)
     args[2 + [s.name for s in arguments()].index("window_start")] = 0.9
     p.script_args = tuple(args)

@@ -26,7 +26,8 @@ def flow_matching(model: Any) -> bool:
     scaling = getattr(prediction, "calculate_input", None)
     if scaling is None:
         return False
-    return abs(float(scaling(torch.ones(1), torch.ones(1, 1, 1, 1))) - 0.5**0.5) > 1e-3
+    scale: float = float(scaling(torch.ones(1), torch.ones(1, 1, 1, 1)))
+    return bool(abs(scale - 0.5**0.5) > 1e-3)
 
 
 def options_of_pass(patcher: Any, sigma: Tensor) -> dict[str, Any]:

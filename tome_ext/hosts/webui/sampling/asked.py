@@ -1,8 +1,10 @@
-"""What a job, and each image of its batches, was asked to have."""
+"""What a job, and each image of its batches, was asked to have; and what the host says meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,3 +54,18 @@ def _settings(own: JobOptions | None, second: bool) -> Settings | None:
     if own is None or own.settings.strength == 0 or (second and own.hires == "off"):
         return None
     return own.settings.replace(**UNREFINED) if second and own.hires == "merge" else own.settings
+
+
+@contextlib.contextmanager
+def said(text: str) -> Iterator[None]:
+    """``text`` in the host's line beside its progress bar, where it has one, for as long as something is done."""
+    state = getattr(sys.modules.get("modules.shared"), "state", None)
+    if state is None:
+        yield
+        return
+    before = getattr(state, "textinfo", None)
+    state.textinfo = text
+    try:
+        yield
+    finally:
+        state.textinfo = before

@@ -28,6 +28,8 @@ from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import Settings
 
 _ATTRIBUTE = "_tome_job"
+# What of the prompts was left alone, in the infotext.
+NOTE = "ToMe note"
 _MAX_COMMENTS = 12
 _MAX_FAILURE = 200
 _WITHOUT = "the image is made without ToMe"
@@ -56,7 +58,7 @@ class Job:
         self._batch = Batch.alike(options, getattr(p, "batch_size", 1))
         self._unreadable = ""  # groups that no batch can be made with
         self._failed = self._merged = False  # in this batch
-        self._failure = ""
+        self._failure = self._note = ""
         self._no_passes = ""
         self._maps: dict[int, list[HeatMap]] = {}
         self._comments: list[str] = []
@@ -73,8 +75,8 @@ class Job:
         self._batch = batch or Batch.alike(self._options, len(p.prompts))
         self._pass, self._second = None, False
         self._failed = self._merged = False
-        if self._failure:
-            self._failure = ""
+        if self._failure or self._note:
+            self._failure = self._note = ""
             p.extra_generation_params = written(p.extra_generation_params, self._entries)
         if self._unreadable:
             self._skip_batch(p, self._unreadable)
@@ -151,6 +153,9 @@ class Job:
         except Exception as error:
             self._skip_batch(p, self._describe(p, f"the prompt could not be read or encoded; {_WITHOUT}", error))
         else:
+            if self._pass.notes and not self._second:
+                self._note = _line("; ".join(self._pass.notes))
+                p.extra_generation_params = {**p.extra_generation_params, NOTE: self._note}
             self._explain_limits(p, self._pass, state.refinement_lost if wanted else "", obstacle)
 
     def _explain_limits(self, p: Any, begun: SamplingPass, refinement_lost: str, obstacle: str) -> None:
@@ -212,6 +217,7 @@ class Job:
         """The failure in the batch's infotext: beside the settings, or in their place where no image has any of it."""
         self._failure = self._failure or _line(text)
         ours = {} if self._failed and not self._merged else self._entries
+        ours = {**ours, NOTE: self._note} if self._note else ours
         p.extra_generation_params = written(p.extra_generation_params, ours, self._failure)
 
     def _describe(self, p: Any, what: str, error: Exception) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from tome_ext.hosts.common.heat import coloured, normalised
 from tome_ext.method.attention import map_size
 from tome_ext.method.layers import select_layers
 from tome_ext.method.objective import attention
@@ -17,8 +19,6 @@ from tome_ext.method.state import Step, Tokens
 from tome_ext.tokens import CHUNK, LocatedGroup
 
 _TILE, _MARGIN, _LINE = 256, 8, 18
-# A perceptual map from dark to bright, at equal distances.
-_COLOURS = torch.tensor([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=torch.float32)
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,7 @@ def picture(image: Image.Image, maps: Sequence[HeatMap]) -> Image.Image:
 
 
 def _coloured(heat: Tensor) -> Image.Image:
-    low, high = heat.min(), heat.max()
-    place = (heat - low) / (high - low).clamp(min=1e-12) * (len(_COLOURS) - 1)
-    lower = place.floor().long().clamp(max=len(_COLOURS) - 2)
-    share = (place - lower)[..., None]
-    colours = _COLOURS[lower] * (1 - share) + _COLOURS[lower + 1] * share
-    return Image.fromarray(colours.round().to(torch.uint8).numpy())
+    return Image.fromarray(coloured(normalised(heat.numpy())).round().astype(np.uint8))
 
 
 def _label(group: LocatedGroup) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tome_ext.hosts.common.text import EncodedPrompt, encode_prompt
 from tome_ext.hosts.webui.protocol import Call, Host
+from tome_ext.hosts.webui.sampling.asked import said
 from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
-from tome_ext.hosts.webui.sampling.text import Understood, understand
 from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
@@ -26,6 +27,9 @@ _NO_NEGATIVE = (
     "at CFG scale 1 the WebUI encodes no negative prompt, so phrases have no sampling path of their own: "
     "refined with phrase_latent = same"
 )
+
+# In the infotext of an image in which nothing is bound.
+NOTHING = "nothing to bind"
 
 Comment = Callable[[str], None]
 
@@ -56,6 +60,7 @@ class SamplingPass:
     ``settings``: of each image, None for one that is left alone. ``conditioning``: the host's, for this pass; the
     texts are read and encoded on construction. ``refine``: whether the host can. ``comment`` tells the user something,
     ``comment_failure`` that the image lacks a part of what was asked for. ``maps``: by image, where recorded.
+    ``notes``: what of the prompts is left alone, for the infotext.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class SamplingPass:
     ) -> None:
         self.conditioning, self._settings = conditioning, list(settings)
         self.maps: dict[int, list[HeatMap]] = {}
+        self.notes: list[str] = []
         self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
@@ -80,8 +86,8 @@ class SamplingPass:
         encoder = host.encoder(p, second)
         if len(self._schedules) != len(self._settings):
             raise LookupError(f"{len(self._schedules)} prompts were encoded for {len(self._settings)} images")
-        read = functools.cache(lambda text, own: understand(encoder, text, own, refine=refine and own.refines))
-        self._texts: dict[tuple[int, str], Understood] = {
+        read = functools.cache(lambda text, own: encode_prompt(encoder, text, own, refine=refine and own.refines))
+        self._texts: dict[tuple[int, str], EncodedPrompt] = {
             (image, entry.text): read(entry.text, own)
             for image, (parts, own) in enumerate(zip(self._schedules, self._settings, strict=True))
             for schedule in parts
@@ -170,7 +176,7 @@ class SamplingPass:
         if own.phrase_latent == "own" and step.null is None:
             self._comment_failure(_NO_NEGATIVE)
             own = own.replace(phrase_latent="same")
-        with self._host.gradient():
+        with said(f"ToMe: refining step {step.index + 1} of {step.total}"), self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, own)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
@@ -205,10 +211,13 @@ class SamplingPass:
                 for warning in text.reading.warnings:
                     if all(warning in other.reading.warnings for other in texts):
                         self._comment(warning)
+                        self.notes.append(warning)
                 for warning in text.located.warnings:
                     self._comment(warning)
             if not any(text.located.groups for text in texts):
                 self._comment(f"nothing to bind was found in the prompt {_short(texts)!r}")
+        if not self.active:
+            self.notes.insert(0, NOTHING)
 
 
 def _padded(tokens: Tensor, length: int) -> Tensor:
@@ -216,6 +225,6 @@ def _padded(tokens: Tensor, length: int) -> Tensor:
     return torch.cat([tokens, tokens[-1:].expand(length - len(tokens), -1)])
 
 
-def _short(texts: Sequence[Understood]) -> str:
+def _short(texts: Sequence[EncodedPrompt]) -> str:
     text = " AND ".join(text.reading.text for text in texts)
     return text if len(text) <= 60 else text[:59] + "…"

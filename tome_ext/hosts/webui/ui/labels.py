@@ -17,7 +17,6 @@ UNDO = "Undo"
 UNDO_HELP = "Takes back the last change that a click on a word made to the groups."
 ADVANCED = "More settings"
 DOCS = "Help"
-CLICK = "Click a word, then the object it belongs to. Click it twice to take it out."
 PLACEHOLDERS = {
     "groups": "automatic; by hand: cat: sunglasses; dog: hat",
     "clean_prompt": "automatic",
@@ -54,7 +53,6 @@ OWN_PRESETS = {
 PREFERENCES = {
     "preset": "Default preset (needs Reload UI)",
     "live": "Preview the prompt while typing",
-    "maps": "Save attention maps to disk",
     "parser": "Default parser (needs Reload UI)",
 }
 
@@ -73,10 +71,10 @@ def template() -> dict[str, str]:
     """Every text, to be given its translation."""
     from tome_ext.hosts.webui.ui import preview, shown
 
-    texts = [PREVIEW, PREVIEW_HELP, UNDO, UNDO_HELP, ADVANCED, DOCS, CLICK, *PLACEHOLDERS.values()]
+    texts = [PREVIEW, PREVIEW_HELP, UNDO, UNDO_HELP, ADVANCED, DOCS, *PLACEHOLDERS.values()]
     texts += [*PRESETS_SAY.values(), *COSTS.values(), *OWN_PRESETS.values(), *PREFERENCES.values()]
     texts += [preview.EMPTY, preview.TEXTS, preview.OFF, preview.TAGGED]
-    texts += [shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.BY_HAND, shown.ADDED]
+    texts += [shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.SINGLE, shown.BY_HAND, shown.ADDED, shown.CLICK]
     for setting in arguments():
         if not setting.hidden:
             texts += [label(setting), setting.help, setting.group]

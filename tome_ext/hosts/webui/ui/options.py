@@ -24,6 +24,7 @@ from tome_ext.settings import (
     Value,
     declaration,
     declarations,
+    short,
 )
 from tome_ext.settings.declaration import nearest
 
@@ -42,7 +43,6 @@ ORDER = (
     "order", "binding_iterations", "binding_step_size", "latent_step", "phrase_latent", "loss_pooled", "entropy_form",
 )
 # fmt: on
-_LONGEST_SHOWN = 80
 
 _ENABLED = Setting(
     name="enabled",
@@ -159,7 +159,7 @@ def arguments() -> Iterator[Setting]:
 def argument(name: str) -> Setting:
     """The declaration of one script argument; :class:`SettingError` suggests the nearest for an unknown name."""
     if name not in ORDER:
-        raise SettingError(f"no setting is called {_short(name)}{nearest(str(name), dict.fromkeys(ORDER))}")
+        raise SettingError(f"no setting is called {short(name)}{nearest(str(name), dict.fromkeys(ORDER))}")
     return next(one for one in arguments() if one.name == name)
 
 
@@ -219,12 +219,6 @@ def _check_texts(settings: Settings) -> None:
             parse_groups(settings.groups)
     except GroupSyntaxError as error:
         where = f"{error.problem} (character {error.position + 1})"
-        raise SettingError(f"groups = {_short(settings.groups)}: {where}") from error
+        raise SettingError(f"groups = {short(settings.groups)}: {where}") from error
     if not settings.layers.strip():
         raise SettingError("layers = '': must name layers, such as 'reference', 'paper' or 'middle'")
-
-
-def _short(text: object) -> str:
-    """What was given, quoted, and no longer than a message can bear."""
-    shown = repr(text)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"

@@ -11,7 +11,7 @@ from tome_ext.hosts.webui.ui.options import TITLE
 from tome_ext.hosts.webui.ui.user_presets import presets
 from tome_ext.settings import DEFAULT_PRESET, declaration
 
-LIVE, MAPS, PRESET, PARSER = "tome_live_preview", "tome_save_maps", "tome_default_preset", "tome_default_parser"
+LIVE, PRESET, PARSER = "tome_live_preview", "tome_default_preset", "tome_default_parser"
 
 
 def add_options() -> None:
@@ -25,7 +25,6 @@ def add_options() -> None:
         PRESET: (DEFAULT_PRESET, PREFERENCES["preset"], dropdown, lambda: {"choices": list(presets())}),
         PARSER: ("auto", PREFERENCES["parser"], dropdown, lambda: {"choices": list(declaration("parser").choices)}),
         LIVE: (True, PREFERENCES["live"], gr.Checkbox, {"interactive": True}),
-        MAPS: (False, PREFERENCES["maps"], gr.Checkbox, {"interactive": True}),
     }
     for name, (default, text, component, arguments) in options.items():
         shared.opts.add_option(name, shared.OptionInfo(default, text, component, arguments, section=section))

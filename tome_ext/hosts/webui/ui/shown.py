@@ -12,13 +12,18 @@ from html import escape
 
 from tome_ext.prompts import Reading
 from tome_ext.prompts.host_syntax import plain_text
+from tome_ext.prompts.reading import TOO_FEW
+from tome_ext.prompts.tag import without_tags
 from tome_ext.prompts.words import Word, split_words
 
 CLEAN = "Clean prompt:"
 LEFT_ALONE = "Left alone"
 NOTHING = "Nothing to bind: no word belongs to an object."
+SINGLE = "Nothing is bound: with a single object there is nothing to confuse it with."
 BY_HAND = "Say it by hand in Groups, for example:"
 ADDED = "added"
+CLICK = "Click a word, then the object it belongs to; click a word twice to take it out."
+_EXAMPLES = ("hat", "scarf")
 _HUES = (210, 35, 120, 330, 50, 265, 175, 5)
 
 
@@ -31,13 +36,15 @@ def as_panel(reading: Reading) -> str:
     body = _body(reading, words, places, owners)
     rows = "".join(_row(reading, number, words, owners) for number in range(len(reading.groups)))
     listed = f"<ul>{rows}</ul>" if rows else _nothing(reading)
-    warnings = "".join(f'<p class="tome-warning">{escape(warning)}</p>' for warning in reading.warnings)
+    notes = (*reading.warnings, *reading.hints)
+    warnings = "".join(f'<p class="tome-warning">{escape(note)}</p>' for note in notes)
     left = "".join(
         f"<li><span>{escape(one.span.text)}</span>: <span>{escape(one.reason)}</span></li>" for one in reading.ignored
     )
     return (
         f'<div class="tome-preview"><p class="tome-text">{body}</p>{listed}{warnings}'
-        f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(reading.clean)}</span></p>'
+        f'<p class="tome-hint"><span>{CLICK}</span></p>'
+        f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(without_tags(reading.clean).strip())}</span></p>'
         + (f"<details><summary>{LEFT_ALONE}</summary><ul>{left}</ul></details>" if left else "")
         + "</div>"
     )
@@ -109,10 +116,15 @@ def _name(run: Sequence[int], words: Sequence[Word]) -> str:
 
 def _nothing(reading: Reading) -> str:
     """Why nothing is bound, and what to do."""
-    nouns = list(dict.fromkeys(one.span.text for one in reading.ignored if one.span.text.isalpha()))[:2]
-    example = "; ".join(f"{noun}: {word}" for noun, word in zip(nouns, ("hat", "scarf"), strict=False))
+    found = [one for one in reading.ignored if one.reason == TOO_FEW]
+    if found:
+        *own, noun = found[0].span.text.split()
+        why, example = SINGLE, f"{noun}: {' '.join(own)}" if own else f"{noun}: hat"
+    else:
+        nouns = list(dict.fromkeys(one.span.text for one in reading.ignored if one.span.text.isalpha()))[:2]
+        why, example = NOTHING, "; ".join(f"{noun}: {word}" for noun, word in zip(nouns, _EXAMPLES, strict=False))
     return (
-        f'<p class="tome-nothing"><span>{NOTHING}</span> <span>{BY_HAND}</span> '
+        f'<p class="tome-nothing"><span>{why}</span> <span>{BY_HAND}</span> '
         f"<code>{escape(example or 'cat: hat; dog: scarf')}</code></p>"
     )
 

@@ -1,0 +1,1 @@
+"""A miniature of SDXL whose text misleads it: twenty shapes, ten colours, bad captions, frozen contrastive encoders."""

@@ -1,0 +1,1 @@
+"""Training of the miniature: autoencoder, contrastive text encoders, UNet."""
