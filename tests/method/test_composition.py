@@ -94,6 +94,12 @@ def test_every_token_of_a_word_counts_with_the_weight_of_its_word():
     assert found[:6] == [0, 1, 2 * (4 + 5) - 2 - 3 - 7, 6, 8, 9]
 
 
+def test_a_composite_stands_at_the_first_token_of_its_noun():
+    tokens = compose([encoded((group([(0, 4), (0, 5)], [[(0, 2)]]),))], Settings(members="zero"))
+    assert tokens.position == (4,)
+    assert tokens.context[0, :7, 0].tolist() == [0, 1, 0, 3, 4 + 5 + 2, 0, 6]
+
+
 @pytest.mark.parametrize(("weight", "share"), [(None, 3.0), (0.0, 0.0), (-1.0, -1.0), (0.5, 0.5)])
 def test_a_term_has_the_weight_that_was_written_zero_included(weight, share):
     """None is the attributes' weight; its token leaves the sequence in any case."""

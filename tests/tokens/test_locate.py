@@ -171,6 +171,7 @@ def test_chunks_in_every_form():
     assert chunks_of_ids([1, 2]) == [Chunk((1, 2))]
     assert chunks_of_ids([[1, 2], [3]]) == [Chunk((1, 2)), Chunk((3,))]
     assert (first_eot(Chunk(tokens)), first_eot(Chunk((BOS, 1, 2)))) == (3, 2)
+    assert first_eot(Chunk((EOT, 1, EOT))) == 2  # an encoder that begins with its end token
 
 
 def test_tensors_of_ids():
