@@ -134,7 +134,7 @@ def test_the_command_prints_one_json_object(capsys):
 
 
 def test_every_setting_is_a_flag_of_the_command(capsys):
-    assert main(["cost", "--model", "sd15", "--iterations", "0", "--no-ets"]) == 0
+    assert main(["cost", "--model", "sd15", "--iterations", "0", "--ets", "off"]) == 0
     assert "1.000 times plain sampling" in capsys.readouterr().out
 
 

@@ -55,6 +55,10 @@ def test_the_authors_code_keeps_the_length_and_takes_the_clean_end_tokens_place_
     assert found == pytest.approx(wanted)
 
 
+def test_zeroed_members_take_no_word_of_a_longer_clean_prompt():
+    assert text_of(encoded(clean_end=10), preset("reference"))[8:12] == [1010, 1011, 1012, 1013]
+
+
 def test_without_end_token_substitution_padding_moves_up_and_its_last_vector_fills_the_end():
     assert merged(encoded()) == [0, 1, 5, 4, 5, 13, *range(8, 77), 76, 76]
 
@@ -105,9 +109,9 @@ def test_a_word_from_outside_is_added_with_its_weight_and_takes_no_place(weight,
 
 
 def test_half_the_strength_is_half_the_way_and_nobody_leaves():
-    """The attribute goes half the way to the last padding vector; the end tokens half the way to the clean ones."""
+    """The attribute goes half the way to the padding that would close up, end tokens half the way to the clean ones."""
     found = text_of(encoded((CAT,)), Settings(strength=0.5))
-    assert found[:8] == [0, 1, (2 + 76) / 2, (3 + 5) / 2, 4, 5, 6, 7]
+    assert found[:8] == [0, 1, (2 + (76 + 1075) / 2) / 2, (3 + 5) / 2, 4, 5, 6, 7]
     assert found[8:] == [(8 + k + min(1006 + k, 1076)) / 2 for k in range(69)]
 
 

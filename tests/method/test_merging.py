@@ -108,6 +108,15 @@ def test_zeroed_members_take_end_tokens_position_by_position():
     assert torch.equal(made[10:], clean[10:])
 
 
+def test_zeroed_members_take_no_word_of_a_longer_clean_prompt():
+    """Its end tokens begin at its own EOT; place by place the first ones would be words."""
+    merged, clean = conditioning(), conditioning(seed=1)
+    made = substitute_end_tokens(merged, [6], clean, [10], "zero")
+    assert torch.equal(made[:6], merged[:6])
+    assert torch.equal(made[6:73], clean[10:77])
+    assert torch.equal(made[73:], clean[76:].expand(4, -1))
+
+
 def test_end_tokens_of_every_chunk_with_fewer_clean_chunks():
     merged, clean = conditioning(3), conditioning(2, seed=1)
     made = substitute_end_tokens(merged, [70, 20, 5], clean, [60, 10])

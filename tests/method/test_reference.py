@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 import torch
@@ -88,46 +87,27 @@ def test_phrases_own_trajectories(recorded, golden_unet, euler):
         tokens = Tokens(tokens.context, tokens.image, tokens.position, phrases, trajectory=target.trajectory)
 
 
-def entropy_losses(recorded, unet, index, noise=0.0):
-    """The losses of a step's first two entropy iterations: the second one tells the first update."""
-    settings = settings_of(recorded).replace(binding_weight=0.0, iterations=2)
-    tensors = {k.removeprefix(f"entropy{index}_"): v for k, v in recorded.tensors.items() if "entropy" in k}
-    assert float(tensors["step_size"]) == pytest.approx(settings.step_size * (1 - index / 9))
-    context = tensors["text_in"][None]
-    tokens = Tokens(context, (0, 0), tuple(recorded.positions), recorded.tensors["phrase_embeds"], (recorded.text,))
-    latents = tensors["latent_in"]
-    latents = latents + noise * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
-    step = Step(unet, latents, recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
-    _, _, report = refine(step, tokens, settings)
-    weight = settings.position_weight
-    return [
-        sum(entropy.values()) + weight * sum(position.values())
-        for entropy, position in zip(report.entropy, report.position, strict=True)
-    ]
-
-
-def test_entropy_iterations(recorded, golden_unet):
-    """The first loss of every step to four digits; the second, after one update, to three, where float32 settles it.
-
-    The network's weights are random and its maps nearly flat, so a loss can be dominated by rounding: then noise of
-    one part in a million on the latent moves it by as much as the recording differs from ours. Most are settled.
+def test_the_first_entropy_loss_of_a_step(recorded, golden_unet):
+    """With 0.2 times the position loss in its setting. The maps of this network are nearly flat: float32 settles no
+    more. What follows an update is compared in float64, below.
     """
     unet = copy.deepcopy(golden_unet)
     unet.set_attn_processor(AttnProcessor())  # the recorded arithmetic: products and softmax written out
-    unsettled = 0
+    settings = settings_of(recorded).replace(binding_weight=0.0, iterations=1)
     for index in recorded.steps:
-        ours = entropy_losses(recorded, unet, index)
-        theirs = recorded.losses["entropy_losses"][index]
-        for number, tolerance in enumerate((1e-4, 1e-3)):
-            if ours[number] == pytest.approx(theirs[number], rel=tolerance):
-                continue
-            unsettled += 1
-            shaken = [entropy_losses(recorded, unet, index, noise)[number] for noise in (1e-6, -1e-6, 2e-6)]
-            assert max(*shaken, ours[number]) - min(*shaken, ours[number]) > 0.5 * abs(ours[number] - theirs[number])
-    assert unsettled <= 2
+        tensors = {k.removeprefix(f"entropy{index}_"): v for k, v in recorded.tensors.items() if "entropy" in k}
+        assert float(tensors["step_size"]) == pytest.approx(settings.step_size * (1 - index / 9))
+        phrases = recorded.tensors["phrase_embeds"]
+        tokens = Tokens(tensors["text_in"][None], (0, 0), tuple(recorded.positions), phrases, (recorded.text,))
+        step = Step(unet, tensors["latent_in"], recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
+        _, _, report = refine(step, tokens, settings)
+        position = sum(report.position[0].values()) * settings.position_weight
+        assert sum(report.entropy[0].values()) + position == pytest.approx(
+            recorded.losses["entropy_losses"][index][0], rel=5e-4
+        )
 
 
-def early_stop(name, unet, index, monkeypatch):
+def early_stop(name, unet, index, monkeypatch, euler=None):
     """The step of a recording again, with its threshold: our report and tokens, and what was recorded."""
     recorded = recording(name)
     monkeypatch.setattr("tome_ext.method.objective.THRESHOLDS", tuple(recorded.losses["thresholds"]))
@@ -137,8 +117,8 @@ def early_stop(name, unet, index, monkeypatch):
     latents = tensors.get("latent_in")
     if latents is None:  # the first step's
         side = recorded.case["latent_size"]
-        generator = torch.Generator().manual_seed(recorded.case["seed"])
-        latents = torch.randn((1, 4, side, side), generator=generator).to(context)
+        noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(recorded.case["seed"]))
+        latents = noise.to(context) * float(euler.init_noise_sigma) / (float(euler.sigmas[0]) ** 2 + 1) ** 0.5
     step = Step(unet, latents, recorded.predictor(unet, tensors["t"]), index, 10, sigma=1.0)
     refined, moved, report = refine(step, tokens, settings_of(recorded).replace(binding_weight=0.0))
     weight = settings_of(recorded).position_weight
@@ -157,14 +137,6 @@ def test_a_step_ends_after_the_update_whose_loss_is_below_the_threshold(exact_un
     assert ours == pytest.approx(theirs, rel=1e-6)
     assert (text - tensors["text_out"]).abs().max() < 1e-3 * (text - tensors["text_in"]).abs().max()
     assert (latents - tensors["latent_out"]).abs().max() < 1e-3 * (latents - tensors["latent_in"]).abs().max()
-
-
-def test_their_threshold_is_compared_with_entropy_and_position_together(exact_unet, monkeypatch):
-    ours, text, _, theirs, tensors = early_stop("early_stop_position", exact_unet, 0, monkeypatch)
-    threshold = recording("early_stop_position").losses["thresholds"][0] - 2
-    assert 4 * math.log(32 * 32) < threshold < min(theirs)  # no entropy of two objects reaches it
-    assert ours == pytest.approx(theirs, rel=1e-6)
-    assert (text - tensors["text_out"]).abs().max() < 1e-3 * (text - tensors["text_in"]).abs().max()
 
 
 @pytest.mark.parametrize(("name", "refined"), [("reference", 7), ("reference-attributes", 5)])

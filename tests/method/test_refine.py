@@ -202,3 +202,5 @@ def test_narrow_floats(dtype, order):
     assert not report.warnings
     move, wanted = refined.composites.float() - narrow.composites.float(), exact.composites - tokens_of([2]).composites
     assert torch.cosine_similarity(move.flatten(), wanted.flatten(), 0) > 0.9
+    lengths = move.norm(dim=-1) / wanted.norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.ones(2), atol=0.1, rtol=0)

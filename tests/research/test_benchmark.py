@@ -250,7 +250,7 @@ def test_a_webui_is_asked_for_the_same_image():
     args = request["alwayson_scripts"]["ToMe Semantic Binding"]["args"]
     assert args == [
         True,
-        {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square"},
+        {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square", "ets": "on"},
     ]
     assert (request["seed"], request["steps"], request["width"], request["prompt"]) == (7, 9, 512, PROMPTS[0].text)
     assert request_of(PLAIN, PROMPTS[0], 7, Sampling(size=512))["alwayson_scripts"]["ToMe Semantic Binding"][

@@ -222,6 +222,15 @@ def test_every_position_holds_the_tokens_of_its_word(text):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(PIECES, max_size=12).map("".join), st.lists(st.integers(0, 49407), max_size=100))
-def test_any_chunks_at_all(text, tokens):
-    located = locate(read(text), [tokens, tokens[:3]], encode)
-    assert len(located.ends) == 2
+def test_whatever_the_chunks_are_no_position_holds_another_words_token(text, tokens):
+    """The host's own chunks with anything behind or in place of them."""
+    for chunks in ([tokens, tokens[:3]], [*host(text), chunk(tokens[:75])], [chunk(tokens[:75]), *host(text)]):
+        located = locate(read(text), chunks, encode)
+        records = [chunk_of(one) for one in chunks]
+        assert len(located.ends) == len(records)
+        for group in located.groups:
+            for c, p in group.positions:
+                assert p < located.ends[c]
+            for span, places in zip(group.group.related, group.related, strict=True):
+                got = [records[c].tokens[p] for c, p in places]
+                assert got == [t for part in parts_of(text, span) for t in encode(part)]

@@ -32,7 +32,8 @@ def reached(place: float, fraction: float) -> bool:
 
 def refined_calls(total: int, settings: Settings) -> int:
     """How many of the ``total`` model calls of an even run over the whole schedule are refined."""
-    return sum(inside(index / total, index, settings) for index in range(total))
+    last = math.ceil(settings.window_stop * total)
+    return sum(inside(index / total, index, settings) for index in range(min(last, total)))
 
 
 def noise_place(sigma: float) -> float:

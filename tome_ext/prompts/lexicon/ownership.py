@@ -5,6 +5,9 @@ from __future__ import annotations
 from tome_ext.prompts.lexicon import lexicon
 from tome_ext.prompts.lexicon import vocabulary as vocab
 
+_SMALL_WORDS = vocab.WITH | vocab.PREPOSITIONS | vocab.HOLDING | vocab.DRESSED | vocab.DETERMINERS
+_NO_THINGS = vocab.PROPERTIES | vocab.HARD_ATTRIBUTES | _SMALL_WORDS
+
 
 def belongs(head: str, low: str, how: str, *, somebody: bool = False) -> bool:
     """Whether a thing can be a sub-object of ``head``; ``somebody``: the head is a name, whatever the lexicon says.

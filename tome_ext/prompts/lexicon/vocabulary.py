@@ -164,7 +164,7 @@ QUALITY_ATTRIBUTES = _words(
     " amazing awesome beautiful perfect masterful great bad worst low normal poor extra missing mutated"
     " deformed disfigured blurry sharp highres lowres absurdres incredible extreme extremely highly very most"
     " volumetric aesthetic trending official ultra-detailed highly-detailed insane fine delicate elaborate rich"
-    " vivid 8k 4k hd uhd raw hdr 3d 2d finely beautifully superbly exquisite magnificent sublime shallow soft"
+    " vivid clear 8k 4k hd uhd raw hdr 3d 2d finely beautifully superbly exquisite magnificent sublime shallow soft"
     " natural studio full upper lower wide"
 )
 POSSESSIVES = _words("its his her their my your our whose")

@@ -74,22 +74,6 @@ def test_the_same_job_twice_is_the_same(host):
     assert torch.equal(one, two)
 
 
-def test_the_text_is_the_composition_of_the_prompt(host):
-    from tome_ext.method.composition import Encoded, compose, substitute_ends
-    from tome_ext.prompts import read_prompt
-    from tome_ext.tokens import first_eot, locate
-
-    settings = gentle("fast")
-    embedder = host.model.embedder[0]
-    reading = read_prompt(PROMPT)
-    located = locate(reading, embedder.tokenize_line(PROMPT)[0], lambda text: embedder.tokenize([text])[0])
-    ends = (first_eot(type("Chunk", (), {"tokens": tuple(embedder.tokenize_line(reading.clean)[0][0].tokens)})),)
-    own = Encoded(embedder.encode(PROMPT), located, (), embedder.encode(reading.clean), ends)
-    expected = substitute_ends(compose([own], settings), [own], settings).context
-    for text in host.run(Processing([PROMPT]), Options(settings)).texts():
-        assert torch.equal(text, expected)
-
-
 def test_the_conditioning_that_the_host_caches_is_not_touched(host):
     p = Processing([PROMPT, "a green bird"])
     cond = host.condition(p)

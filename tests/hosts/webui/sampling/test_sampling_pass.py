@@ -28,11 +28,14 @@ def by_hand(host, members="close"):
     return torch.cat([own[:2], (own[2] + own[3])[None], own[4:6], (own[6] + own[7])[None], clean[6:]])
 
 
-def test_the_model_sees_composite_tokens_and_clean_end_tokens_in_every_call(sdxl):
-    texts = sdxl.run(Processing([PROMPT]), fast()).texts()
+@pytest.mark.parametrize("kind", ["sd15", "sdxl"])
+def test_the_model_sees_composite_tokens_and_clean_end_tokens_in_every_call(monkeypatch, kind):
+    host = build(monkeypatch, sdxl=kind == "sdxl")
+    texts = host.run(Processing([PROMPT]), fast()).texts()
+    forget()
     assert len(texts) == 10
     for text in texts:
-        torch.testing.assert_close(text[0], by_hand(sdxl))
+        torch.testing.assert_close(text[0], by_hand(host))
 
 
 def test_the_authors_zero_vectors_and_weights(sdxl):
