@@ -13,7 +13,7 @@ _LONE_ARTICLE = re.compile(r"(?<![\w'’-])(?:an?|the)\s*[)\]]", re.I)
 _NO_NOUN = frozenset({"prep", "with", "hold", "rel", "cop", "verb", "have"})
 _ENDS = frozenset({"end", "hard", "comma"})
 # What has to come after a word of these kinds; else it dangles.
-_NEEDS_MORE = frozenset({"prep", "with", "hold", "have", "rel", "cop", "and"})
+_NEEDS_MORE = frozenset({"verb", "prep", "with", "hold", "have", "rel", "cop", "and"})
 _ARTICLES = vocab.ARTICLES | vocab.POSSESSIVES
 
 

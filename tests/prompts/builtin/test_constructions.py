@@ -77,6 +77,22 @@ CASES = {
     "a conical ice cream cone and a cubic ice cube": "ice cream cone: conical; ice cube: cubic",
     "a spherical marble and a brown orange": "marble: spherical; orange: brown",
     "a cylindrical soda can and a tiny top hat": "soda can: cylindrical; top hat: tiny",
+    # what users write
+    "a girl with eyes like diamond, floating hair": "girl: with eyes; hair: floating",
+    "a woman with her eyes closed and a man with arms crossed": "woman: with eyes closed; man: with arms crossed",
+    "a man with his green jacket wide open on a stage": "man: with green jacket wide open",
+    "a 30 year old man and (35 years old woman:1)": "man: 30 year old; woman: 35 years old",
+    "a spoon in a small run down apartment": "apartment: small run down",
+    "4k 8k highly detailed red car, lens rich colors hyper realistic": "car: highly detailed red",
+    "iconic Ghost in the Shell character, a red cat": "cat: red",
+    "2 panel comic strip, complementary shades, green filter, green hue": "",
+    "a man wearing red shades": "man: wearing red shades",
+    "giant spiders undead lich drider underground underdark evil horror": "",
+    "stone plaster shops taverns people market horses": "",
+    "The hero should have a confident presence, a red cat": "cat: red",
+    "Her hair is wet and slicked back, and her eyes are blue": "eyes: blue",
+    "((sultry flirty look)), a red cat": "cat: red",
+    "1girl, in the dark, deep shadow, blue bangs, standing somewhere else": "bangs: blue",
 }
 
 

@@ -12,6 +12,8 @@ from tome_ext.prompts.lexicon.ownership import can_share
 from tome_ext.prompts.parsed import ParsedObject
 
 _LONGEST = 12
+# Adjectives that "in the …" makes a place: "in the dark, deep shadow".
+_THE_DARK = frozenset({"dark", "open", "wild"})
 
 
 def end_of_joint(sentence: Sentence, run: list[int], at: int, opened: int, joints: list[int], before: str) -> int:
@@ -42,6 +44,8 @@ def end_of_joint(sentence: Sentence, run: list[int], at: int, opened: int, joint
     if len(run) > 1 and last in vocab.ALSO_THINGS and not comma:
         return 0
     listed = False
+    if comma and before == "prep" and last in _THE_DARK:
+        return 0
     info = lexicon.info(last)
     if comma and info.noun and info.noun >= info.adjective and last not in vocab.HARD_ATTRIBUTES:
         return 0

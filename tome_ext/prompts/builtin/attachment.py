@@ -203,6 +203,8 @@ class _Attachment:
         links = self.links
         if links.low(at + 1) in vocab.PROPERTIES:
             return self.property_of_all(at)
+        if links.kind(at) == "have" and links.kind(at - 1) == "verb":
+            return at + 1  # "should have"
         first = at
         while links.kind(first - 1) == "cop":
             first -= 1

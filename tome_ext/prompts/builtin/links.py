@@ -81,6 +81,8 @@ def predicate(links: Links, owner: Item, first: int, at: int) -> int:
     if found is None or not any(_describes(links, i) for i in found.related):
         return first
     after = end + 1
+    if links.kind(after) == "and" and _goes_on(links, after + 1):
+        return first
     if links.kind(after) == "prep" and not any(links.words[i].low in vocab.HARD_ATTRIBUTES for i in found.related):
         return first  # "uninterested in the cookies": the adjective needs what follows
     own.related += found.related
@@ -89,6 +91,13 @@ def predicate(links: Links, owner: Item, first: int, at: int) -> int:
         own.dropped += links.span(after, after + 2)
         after += 2
     return after
+
+
+def _goes_on(links: Links, at: int) -> bool:
+    """ "is wet and slicked back": what comes after "and" needs the "is", too."""
+    at += links.low(at) == "\n"
+    first = links.words[links.items[at].start].low if at < len(links.items) else ""
+    return first.endswith("ed") and (links.kind(at) == "verb" or links.low(at) in vocab.PARTICLES)
 
 
 def _property(links: Links, at: int) -> bool:

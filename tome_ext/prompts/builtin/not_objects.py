@@ -9,6 +9,7 @@ from tome_ext.prompts.lexicon import vocabulary as vocab
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
 
+RUN_ON = "many words in a row without commas: unclear which belong together"
 NOT_A_THING = "describes the picture, not an object"
 DENIED = "the prompt denies it: left as it stands"
 _MADE = ("painted", "illustrated", "directed", "designed", "created", "inspired", "photographed")
@@ -17,10 +18,14 @@ _NO_ATTRIBUTES = "an object without words that belong to it"
 _POSITION = "says where something is"
 _QUOTES = {'"': '"', "“": "”", "‘": "'", "'": "'", "«": "»", "„": "“", "`": "`"}
 _LONGEST_WRITING = 12
+# More words than this in one noun, or before one, are a list whose commas are missing.
+_LONGEST_NOUN = 3
+_MOST_MODIFIERS = 6
 
 
 def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
-    """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark."""
+    """Turn names of artists and styles ("by …", "in the style of …") into plain words, up to the next mark; and those
+    of works ("Ghost in the Shell")."""
     credit = False
     for k, item in enumerate(items):
         if item.kind in ("hard", "comma", "verb"):
@@ -28,8 +33,17 @@ def leave_out_credits(sentence: Sentence, items: list[Item]) -> None:
         if credit and item.kind != "and":
             item.kind, item.parsed = "other", None
         by = item.low == "by" and item.kind == "prep" and _names_somebody(sentence, item.start)
+        if item.kind == "np" and _titles(sentence, item):
+            item.kind, item.parsed = "other", None
         style = item.kind == "np" and item.low in ("style", "aesthetic") and k + 1 < len(items)
         credit = credit or by or (style and items[k + 1].low == "of")
+
+
+def _titles(sentence: Sentence, item: Item) -> bool:
+    """ "Ghost in the Shell", "Lord of the Rings": capitals on both sides of small words."""
+    end = item.end
+    small = sentence.low(end) in ("in", "of") and sentence.low(end + 1) == "the"
+    return small and sentence.capital(end - 1) and sentence.capital(end + 2)
 
 
 def _names_somebody(sentence: Sentence, by: int) -> bool:
@@ -82,6 +96,8 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
     head = words[found.noun[-1]].low
     if not found.related and not found.shared:
         return _NO_ATTRIBUTES
+    if _runs_on(words, found):
+        return RUN_ON
     own = [words[i].low for i in (*found.related, *found.shared)]
     described = any(_physical(w) for w in own)
     first = words[found.kept[0]].low if found.determined else ""
@@ -98,6 +114,14 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
     if not (described or linked or surface) and lexicon.place(head) and not lexicon.wearable(head):
         return _SCENERY
     return ""
+
+
+def _runs_on(words: list[Word], found: ParsedObject) -> bool:
+    """A noun of four words that is no name, or seven modifiers with nothing between them."""
+    noun = found.noun
+    long_noun = len(noun) > _LONGEST_NOUN and not all(words[i].capital for i in noun)
+    before = sum(i < noun[0] for i in found.related)
+    return long_noun or (before > _MOST_MODIFIERS and not found.dropped)
 
 
 def _picture(words: list[Word], found: ParsedObject, head: str, described: bool) -> bool:

@@ -121,6 +121,8 @@ class _Reader:
                 dropped += range(at, joined)
                 at = joined
                 continue
+            if run and self.low(at) in vocab.FORMATS:
+                return run, dropped
             if solid and ends_noun_phrase(self.sentence, run, at, opened, self.conjoined):
                 return run, dropped
             if (

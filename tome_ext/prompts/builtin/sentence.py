@@ -44,6 +44,20 @@ class Sentence:
         content = [w for w in words if w.is_word and w.low[0].isalpha() and w.low not in _CLOSED]
         self.capitals_tell = sum(w.capital for w in content) < _TITLE_CASE * len(content)
         self.kinds = [self._kind_of(at) for at in range(len(words))] + ["end"] * _BEYOND
+        self.phrases = self._adjectives_of_several_words()
+
+    def _adjectives_of_several_words(self) -> set[int]:
+        """The words of "35 years old", and of "run down" before a noun."""
+        found: set[int] = set()
+        for at in range(1, len(self.words)):
+            low, before = self.lows[at], self.lows[at - 1]
+            if low == "old" and before in ("year", "years") and self.lows[at - 2].isdigit() and at > 1:
+                found |= {at - 2, at - 1, at}
+            elif low in vocab.PARTICLES and f"{before} {low}" in vocab.WITH_PARTICLES and self.kinds[at + 1] == "word":
+                found |= {at - 1, at}
+        for at in found:
+            self.kinds[at] = "word"
+        return found
 
     def low(self, at: int) -> str:
         """The lower-case word, "" outside the prompt."""
@@ -67,6 +81,8 @@ class Sentence:
             return "word"
         if word.low == "to" and (self._before(at) in _BEFORE_TO or _CLOSED.get(self.low(at + 1)) == "det"):
             return "prep"
+        if word.low in ("look", "looks") and self._is_a_look(at):
+            return "word"
         if closed in ("verb", "prep") and word.low in _NAMES_OR_VERBS and self._part_of_name(at):
             return "word"
         return closed or closed_class(word)
@@ -79,6 +95,11 @@ class Sentence:
             return True
         after = self.words[at + 1] if at + 1 < len(self.words) else None
         return after is None or not after.is_word or after.low in _CLOSED
+
+    def _is_a_look(self, at: int) -> bool:
+        """ "sultry look," before a mark or the end."""
+        after = self.words[at + 1] if at + 1 < len(self.words) else None
+        return at > 0 and (after is None or not after.is_word)
 
     def _part_of_name(self, at: int) -> bool:
         """ "Will" in "Will Smith"."""
@@ -119,7 +140,9 @@ class Sentence:
     def modifier(self, at: int) -> bool:
         """Whether a word describes a following noun rather than naming a thing."""
         low, info = self.low(at), lexicon.info(self.low(at))
-        if low[:1] == "#" or low in vocab.HARD_ATTRIBUTES or low in vocab.SURFACES or self.shade(at):
+        if at in self.phrases or low[:1] == "#":
+            return True
+        if low in vocab.HARD_ATTRIBUTES or low in vocab.SURFACES or self.shade(at):
             return True
         if low in vocab.QUALITY_ATTRIBUTES and info.noun <= 4:
             return True

@@ -82,6 +82,12 @@ def _own_attributes(links: Links, owner: Item, at: int, low: str, depth: int) ->
             then = take_objects(links, owner, at, at, at + 1, "with", depth + 1)
         elif links.kind(at) == "prep" and links.kind(at + 1) == "np":
             then = _prepositional(links, owner, at)
+        elif links.kind(at) in ("adj", "verb") and _says_how(links, at):
+            own.related += links.span(at, at + 1)
+            then = at + 1
+        elif links.low(at) == "like" and links.kind(at + 1) == "adj":
+            own.dropped += links.span(at, at + 2)
+            then = at + 2
         elif links.low(at) in _AWAY and links.kind(at) != "np" and links.kind(at + 1) not in ("np", "adj"):
             own.dropped += links.span(at, at + 1)
             then = at + 1
@@ -90,13 +96,19 @@ def _own_attributes(links: Links, owner: Item, at: int, low: str, depth: int) ->
         at = then
 
 
+def _says_how(links: Links, at: int) -> bool:
+    """ "his jacket wide open", "with her eyes closed": what describes the noun before it, and no other."""
+    last = links.words[links.items[at].end - 1].low
+    return last in vocab.AFTER_NOUNS and links.kind(at + 1) not in ("np", "adj")
+
+
 def _prepositional(links: Links, owner: Item, at: int) -> int:
     """ "of coffee", "like diamonds", "on her head", "on top" after a sub-object."""
     own, inner, thing = owner.parsed, links.items[at + 1], links.phrase(at + 1)
     assert own is not None
+    low = links.low(at)
     if thing is None:
         return at
-    low = links.low(at)
     if low == "of" and not lexicon.animate(inner.low):
         own.related += links.span(at, at + 1)
         own.absorb(thing)

@@ -61,6 +61,8 @@ def ends_noun_phrase(sentence: Sentence, run: list[int], at: int, opened: int, c
         return True
     if low in vocab.COLOURS and low not in ("rose", "gold"):
         return True
+    if low in vocab.QUALITY_ATTRIBUTES and sentence.modifier(at):
+        return True
     if low in vocab.PAINTED or (low.endswith("ed") and info.participle and previous in vocab.PROPERTIES):
         return True
     if low.endswith("ed") and info.participle and not info.noun:

@@ -25,7 +25,8 @@ NEGATIONS = _words(
 )
 PRONOUNS = _words(
     "i you he she it we they me him them us who whom which what there here someone something everyone"
-    " everything nobody nothing himself herself itself themselves other others looking"
+    " everything nobody nothing somewhere anywhere everywhere nowhere else himself herself itself themselves"
+    " other others looking"
 )
 CONJUNCTIONS = _words("and or & plus")
 COPULAS = _words("is are was were be being been looks look seems seem appears appear becomes")
@@ -135,7 +136,7 @@ MEDIA = _words(
     " screenshot wallpaper poster print watercolor watercolour graphic scene depiction view selfie snapshot"
     " still footage anime manga comic cartoon concept headshot masterpiece film movie screencap key visual"
     " artstyle panel vector clipart diorama collage mural engraving woodcut lithograph fanart doujin cover"
-    " storyboard infographic logo icon sticker mockup mosaic tapestry"
+    " storyboard strip infographic logo icon sticker mockup mosaic tapestry"
 )
 MEDIUMS = _words(
     "oil acrylic gouache ink pencil pen charcoal crayon pastel watercolor watercolour chalk marker digital"
@@ -150,12 +151,13 @@ PICTURE_WORDS = _words(
     " logo rating error limbs digits definition trending vfx cgi illumination reflections particles visuals"
     " elements scenery design beauty viewer stage background backgrounds solo by framing full setting artstyle"
     " rendition backdrop foreground sense vibes styles looks look feel feeling energy haze glow shine work"
-    " works technique brushwork brushstrokes linework outline outlines cg 3d 2d vr ambience ambiance vignette"
+    " filter filters mix blend combination shades works technique brushwork brushstrokes linework outline"
+    " outlines cg 3d 2d vr ambience ambiance vignette"
 )
 # Of these, the ones that are no things even when described: "in a simple flat style".
 MANNERS = _words(
     "style aesthetic aesthetics mood atmosphere tone tones theme vibe perspective composition quality"
-    " resolution contrast color colors colour colours"
+    " resolution contrast color colors colour colours hue hues tint tints"
 )
 # Attributes of the picture, not of a thing in it.
 QUALITY_ATTRIBUTES = _words(
@@ -179,10 +181,16 @@ ALSO_ADJECTIVES = _words("kind baby")
 EVEN = _words("all mostly completely entirely very also still quite")
 # Words of the picture that somebody can hold or wear as things, too.
 THINGS_TOO = _words(
-    "camera lens signature logo body hands fingers light lights book icon sticker poster print movie film key"
+    "shades camera lens signature logo body hands fingers light lights book icon sticker poster print movie film key"
 )
 # Of the participles with a preposition, those of persons: "dressed in blue", not "covered in snow".
 CLOTHED = _words("dressed clad equipped armed")
+# Adjectives of two words: "a small run down apartment".
+WITH_PARTICLES = frozenset(
+    {"run down", "worn down", "worn out", "broken down", "burned out", "burnt out", "washed out", "beat up", "torn up"}
+)
+# What stands behind a noun that it describes: "with her eyes closed", "his jacket wide open".
+AFTER_NOUNS = _words("open closed shut crossed folded raised spread outstretched clasped undone unbuttoned unzipped")
 # How sharp a picture is; never a part of what it shows.
 FORMATS = _words("2k 4k 8k 16k 32k hd uhd fhd hdr 720p 1080p 1440p 2160p")
 # Participles that give a colour: "painted red".
