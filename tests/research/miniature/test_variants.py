@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tome_ext.research.benchmark import Sampling
-from tome_ext.research.miniature import compare, model, product, variants
+from tome_ext.research.miniature import compare, model, product, sampling, variants
 from tome_ext.research.miniature.prompt_text import PromptText
 from tome_ext.research.miniature.sampling import draw, noise, ranked_noise
 from tome_ext.research.miniature.world import prompts
@@ -103,6 +103,17 @@ def test_ranked_noise_is_one_of_the_candidates(pipe, text):
     chosen = ranked_noise(pipe, variants.plain(text), 5, 3, SAMPLING)
     candidates = [noise(pipe, 5 + 1_000_003 * number) for number in range(3)]
     assert any(torch.equal(chosen, one) for one in candidates)
+
+
+def test_an_image_is_merged_where_its_first_maps_confuse_things(pipe, text, monkeypatch):
+    one, two = torch.zeros(72, 77), torch.zeros(72, 77)
+    (colour, noun), (other_colour, other_noun) = text.phrase_places
+    for maps, places in ((one, (colour, noun)), (two, (colour, other_noun))):
+        maps[:36, list(places)] = 1.0
+        maps[36:, [place for place in (colour, noun, other_colour, other_noun) if place not in places]] = 1.0
+    monkeypatch.setattr(sampling, "first_maps", lambda *_: torch.stack([one, two]))
+    latents = torch.cat([sampling.noise(pipe, 1)] * 2)
+    assert sampling.confuses(pipe, [variants.plain(text)] * 2, latents, SAMPLING) == [False, True]
 
 
 def test_a_comparison_goes_on_where_it_stopped(pipe, tmp_path):

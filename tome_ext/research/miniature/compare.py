@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from tome_ext.research.arms import Arm
 from tome_ext.research.benchmark import Job, Sampling, Scores, read_results
 from tome_ext.research.judging.outcome import outcome
 from tome_ext.research.miniature import product
 from tome_ext.research.miniature.prompt_text import PromptText
-from tome_ext.research.miniature.sampling import draw, noise, ranked_noise
+from tome_ext.research.miniature.sampling import Plan, confuses, draw, noise, ranked_noise
 from tome_ext.research.miniature.variants import Variant
 from tome_ext.research.miniature.world.drawing import Array
 from tome_ext.research.miniature.world.judge import look
@@ -85,7 +86,8 @@ def _pictures(
     for job in jobs:
         if job.prompt.text not in texts:
             texts[job.prompt.text] = PromptText(pipe, job.prompt)
-    plans = {text: one.plan(texts[text]) for text in dict.fromkeys(job.prompt.text for job in jobs)}
+    asked = dict.fromkeys(job.prompt.text for job in jobs)
+    plans = {text: one.plan(texts[text]) for text in asked}
     own = replace(sampling, guidance=sampling.guidance * one.guidance, steps=round(sampling.steps * one.steps))
     chosen = [plans[job.prompt.text] for job in jobs]
     if one.candidates == 1:
@@ -93,7 +95,22 @@ def _pictures(
     else:
         pairs = zip(jobs, chosen, strict=True)
         latents = [ranked_noise(pipe, plan, job.seed, one.candidates, own) for job, plan in pairs]
+    if one.unless is not None:
+        first = {text: one.unless(texts[text]) for text in asked}
+        chosen = _where_confused(pipe, [first[job.prompt.text] for job in jobs], chosen, latents, own)
     return draw(pipe, chosen, latents, own)
+
+
+def _where_confused(
+    pipe: Any, first: Sequence[Plan], then: Sequence[Plan], latents: Sequence[Tensor], sampling: Sampling
+) -> list[Plan]:
+    """Each image's ``first`` plan, or the other one where the maps of the first step confuse things."""
+    found: list[Plan] = []
+    for start in range(0, len(first), sampling.batch):
+        part = slice(start, start + sampling.batch)
+        confused = confuses(pipe, first[part], torch.cat(list(latents[part])), sampling)
+        found += [b if is_confused else a for a, b, is_confused in zip(first[part], then[part], confused, strict=True)]
+    return found
 
 
 def _keep(folder: Path, jobs: Sequence[Job], pictures: Sequence[Array], sampling: Sampling) -> dict[str, Scores]:

@@ -31,7 +31,8 @@ class Contrast:
 class Plan:
     """One image's text: context [T, D] and pooled vector [P], and what replaces the context from a share of the run.
 
-    ``watched``: tokens whose first maps rank the noise where several are drawn.
+    ``watched``: tokens whose first maps rank the noise where several are drawn. ``phrases``: all tokens of each
+    attribute and noun, the noun's last.
     """
 
     context: Tensor
@@ -39,6 +40,7 @@ class Plan:
     later: tuple[tuple[float, Tensor], ...] = ()
     contrast: Contrast | None = None
     watched: tuple[int, ...] = field(default=())
+    phrases: tuple[tuple[int, ...], ...] = ()
 
     def at(self, progress: float) -> Tensor:
         """The context at a share of the run."""
@@ -129,6 +131,21 @@ def ranked_noise(pipe: Any, plan: Plan, seed: int, candidates: int, sampling: Sa
     watched = maps[:, :, list(plan.watched)].transpose(1, 2)
     scores = entropy(paper_maps(watched.flatten(0, 1))).view(candidates, -1).sum(1)
     return drawn[int(scores.argmin())][None]
+
+
+def confuses(pipe: Any, plans: Sequence[Plan], latents: Tensor, sampling: Sampling) -> list[bool]:
+    """Whether the first maps of images show an attribute nearer another noun than its own.
+
+    Nearness is the cosine of two tokens' maps [pixels], each as a share of its pixels' attention.
+    """
+    found = []
+    for plan, each in zip(plans, first_maps(pipe, plans, latents, sampling), strict=True):
+        maps = each.transpose(0, 1)
+        maps = torch.nn.functional.normalize(maps - maps.mean(1, keepdim=True), dim=1)
+        nouns = maps[[places[-1] for places in plan.phrases]]
+        near = torch.stack([(maps[list(places[:-1])] @ nouns.T).mean(0) for places in plan.phrases])
+        found.append(bool((near.argmax(1) != torch.arange(len(near))).any()))
+    return found
 
 
 def _sizes(pipe: Any) -> Tensor:

@@ -21,18 +21,22 @@ Planner = Callable[[PromptText], Plan]
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to make an image's text; ``candidates``: among how many first noises one is chosen."""
+    """A way to make an image's text; ``candidates``: among how many first noises one is chosen.
+
+    ``unless``: another way, for images whose first maps show every attribute at its own noun.
+    """
 
     name: str
     plan: Planner
     candidates: int = 1
     guidance: float = 1.0  # times the comparison's own
     steps: float = 1.0  # times the comparison's own
+    unless: Planner | None = None
 
 
 def plain(text: PromptText) -> Plan:
     """The prompt as it is."""
-    return Plan(text.context, text.pooled, watched=text.nouns)
+    return Plan(text.context, text.pooled, watched=text.nouns, phrases=text.phrase_places)
 
 
 def merged(*, ets: bool = False, **settings: Any) -> Planner:
@@ -200,6 +204,8 @@ ENDS: Sequence[Variant] = (
     Variant("merging, EOT substituted", eot_only),
     Variant("merging, padding substituted", padding_only),
     Variant("merging, ETS from 0.2", first_then(merged(), 0.2, merged(ets=True))),
+    Variant("merging, where the first maps confuse", merged(), unless=plain),
+    Variant("merging and ETS, where the first maps confuse", merged(ets=True), unless=plain),
 )
 COMPOSITES: Sequence[Variant] = (
     Variant("merging, members zero", merged(members="zero")),
