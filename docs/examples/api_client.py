@@ -96,9 +96,11 @@ def main() -> int:
     }
     try:
         show_groups(args.url, args.prompt, args.groups)
-        make(args.url, request, [False], args.out / "plain.png")
+        args.out.mkdir(parents=True, exist_ok=True)
+        # The one with settings first: a mistake in them is told before any image is made.
         make(args.url, request, [True, values], args.out / "tome.png")
-    except Refused as error:
+        make(args.url, request, [False], args.out / "plain.png")
+    except (Refused, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -132,6 +132,12 @@ def test_a_second_process_on_the_same_work_says_so_and_makes_nothing(tmp_path):
     assert len(go(tmp_path, Painter(kill_after=0))) == len(TODO)  # the lock went with the first
 
 
+def test_a_folder_shared_in_other_parts_is_refused(tmp_path):
+    with lock(tmp_path / ".lock-1-of-2"), pytest.raises(ValueError, match="another process is at work in"):
+        go(tmp_path, Painter())
+    assert len(go(tmp_path, Painter())) == len(TODO)
+
+
 def test_a_lock_goes_with_its_process_however_that_ends(tmp_path):
     code = f"""
 from pathlib import Path

@@ -84,6 +84,7 @@ def run(
     """
     claim(folder, made_by)
     with lock(folder / f".lock-{shard[0]}-of-{shard[1]}"):
+        _otherwise_shared(folder, shard[1])
         known = read_results(folder)
         parts = [[job for job in part if job.key(sampling) not in known] for part in _batches(todo, sampling.batch)]
         mine = [part for part in parts[shard[0] :: shard[1]] if part]
@@ -100,6 +101,14 @@ def run(
                         file.flush()
                 echo(f"{number}/{len(mine)} batches: {part[0].arm.name}, {part[0].prompt.text}")
     return {**read_results(folder), **known}
+
+
+def _otherwise_shared(folder: Path, count: int) -> None:
+    """ValueError where other processes share the same work in another number of parts."""
+    for path in folder.glob(".lock-*-of-*"):
+        if not path.name.endswith(f"-of-{count}"):
+            with lock(path):
+                pass
 
 
 def _line(job: Job, sampling: Sampling, scores: Scores) -> str:
