@@ -51,6 +51,37 @@ def test_an_experiment_writes_its_report_and_goes_on(model, tmp_path, capsys):
     assert "| one thing | phrase | 1 |" in capsys.readouterr().out
 
 
+def test_real_says_how_long_it_takes_makes_a_page_and_is_judged_when_blip_is_there(
+    model, tmp_path, capsys, monkeypatch
+):
+    def real(*more):
+        flags = ["--limit", "2", "--images", "1", "--steps", "10", "--device", "cpu", "--arms", "balanced", *more]
+        return main(["evidence", "real", "--model", model, "--out", str(tmp_path), *flags])
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert real() == 0
+    told = capsys.readouterr().out
+    assert "4 images, 4 to make" in told
+    assert "this will take about " in told
+    assert "no scores: BLIP-VQA" in told
+    assert (tmp_path / "index.html").read_text().count("<img") == 4
+    assert len(list((tmp_path / "images").iterdir())) == 4
+
+    class Questions:
+        @classmethod
+        def open(cls, model_id, device):
+            return cls()
+
+        def score(self, image, prompt):
+            return 0.5
+
+    monkeypatch.setattr("tome_ext.research.commands.BlipQuestions", Questions)
+    assert real() == 0
+    told = capsys.readouterr().out
+    assert "4 images, 0 to make" in told
+    assert "| all | balanced | 2 | 0.500 | +0.000 (+0.000 … +0.000) |" in told
+
+
 def test_one_arm_can_be_chosen_and_a_wrong_one_is_named(model, tmp_path, capsys):
     assert run_small(model, tmp_path, "--arms", "nothing") == 2
     assert "nothing" in capsys.readouterr().err

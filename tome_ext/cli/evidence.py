@@ -20,9 +20,11 @@ examples:
   python -m tome_ext evidence ablation --out runs/ablation --model FOLDER
   python -m tome_ext evidence t2i-compbench --prompts-from color_val.txt --model FOLDER --blip FOLDER --out runs/colour
   python -m tome_ext evidence object-binding --model FOLDER --judge-url http://localhost:8000/v1 --out runs/objects
+  python -m tome_ext evidence real --model FOLDER_OR_FILE --out runs/real     a checkpoint of yours, and a page to show
   python -m tome_ext evidence judge                       the automatic judge's own accuracy
   python -m tome_ext evidence export --webui models/Stable-diffusion --diffusers FOLDER"""
 
+_BLIP = "Salesforce/blip-vqa-base"
 EXPERIMENTS = (
     "benchmark",
     "additivity",
@@ -47,6 +49,7 @@ def add_evidence_command(subparsers: argparse._SubParsersAction[Any]) -> None:
         _add_experiment(commands, name)
     _add_compbench(commands)
     _add_object_binding(commands)
+    _add_real(commands)
     judge = commands.add_parser("judge", help="the automatic judge's accuracy on renders")
     judge.add_argument("--scenes", type=whole(1, 1_000_000), default=400)
     judge.add_argument("--model", help="also on renders that this model's autoencoder has encoded and decoded")
@@ -103,6 +106,16 @@ def _add_object_binding(commands: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=_object_binding)
 
 
+def _add_real(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = commands.add_parser(
+        "real", help="plain sampling and presets on a real checkpoint: 110 everyday prompts, BLIP-VQA, a page"
+    )
+    _add_sampling(parser, 4, 30)
+    parser.add_argument("--limit", type=whole(0, 110), default=0, help="only the first prompts (default: all 110)")
+    parser.add_argument("--blip", default=_BLIP, metavar="FOLDER", help=f"BLIP for visual questions (default: {_BLIP})")
+    parser.set_defaults(run=_real)
+
+
 def open_model(arguments: argparse.Namespace) -> Any:
     """The pipeline that ``--model`` names; CommandError where there is none."""
     device = choose_device(arguments.device)
@@ -125,6 +138,12 @@ def _object_binding(arguments: argparse.Namespace) -> int:
     from tome_ext.research.commands import run_object_binding
 
     return _run_reporting_errors(run_object_binding, arguments)
+
+
+def _real(arguments: argparse.Namespace) -> int:
+    from tome_ext.research.commands import run_real
+
+    return _run_reporting_errors(run_real, arguments)
 
 
 def _run_reporting_errors(run: Any, arguments: argparse.Namespace) -> int:

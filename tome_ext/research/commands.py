@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from tome_ext.research import real
 from tome_ext.research.arms import BALANCED, FAST, PLAIN, Arm, settings_for
-from tome_ext.research.benchmark import Job, Judge, Maker, Sampling, Scores, jobs, judge_scene, run
+from tome_ext.research.benchmark import Job, Judge, Maker, Sampling, Scores, jobs, judge_scene, picture_path, run
 from tome_ext.research.experiments import chosen_arms, experiment
 from tome_ext.research.judging.blip import BlipQuestions, chunker
 from tome_ext.research.judging.scored import write_scored
 from tome_ext.research.makers import diffusers_maker, webui_maker
 from tome_ext.research.report import write_report
+from tome_ext.research.world.everyday import everyday
 from tome_ext.research.world.prompts import Prompt
 
 _Open = Callable[[], Any]
@@ -84,6 +86,31 @@ def run_object_binding(arguments: argparse.Namespace, open_pipe: _Open, echo: _E
     title = f"Object binding, 0 to 100 (images without a score: {unscored}"
     title += f", without an answer: {unanswered})" if unanswered else ")"
     for line in write_scored(arguments.out, title, todo, scored, sampling, "score"):
+        echo(line)
+    return 0
+
+
+def run_real(arguments: argparse.Namespace, open_pipe: _Open, echo: _Echo, made_by: _MadeBy) -> int:
+    """A checkpoint that people use: plain sampling and presets on everyday prompts, BLIP's figures, and a page."""
+    todo = jobs(real.arms_named(arguments.arms), everyday(arguments.seed)[: arguments.limit or None], arguments.images)
+    sampling = sampling_of(arguments)
+    shard = shard_of(os.environ)
+    maker = _maker(arguments, open_pipe)
+    missing = [job for job in todo if not picture_path(arguments.out, job.key(sampling)).exists()]
+    echo(f"{len(todo)} images, {len(missing)} to make, {asdict(sampling)}")
+    if missing:
+        seconds = real.forecast(maker, missing, sampling) / shard[1]
+        echo(f"this will take about {real.duration(seconds)} (two pictures were timed); it can be stopped and goes on")
+    try:
+        questions = BlipQuestions.open(arguments.blip, torch.device(arguments.device))
+    except (ImportError, OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        echo(f"no scores: BLIP-VQA ({arguments.blip}) cannot be loaded ({reason})")
+        questions = None
+    judge = real.judge_with(questions)
+    known = run(maker, judge, todo, arguments.out, sampling, made_by=made_by, echo=echo, shard=shard)
+    lines, page = real.write_real(arguments.out, todo, known, sampling, made_by)
+    for line in (*lines, str(page)):
         echo(line)
     return 0
 
@@ -160,9 +187,13 @@ def _run(
     for job in todo:  # before a model is opened: an arm may not take a prompt
         if job.arm.settings is not None:
             settings_for(job.arm, job.prompt)
-    maker: Maker = webui_maker(arguments.webui) if arguments.webui else _opened_when_needed(open_pipe)
+    maker = _maker(arguments, open_pipe)
     echo(f"{len(todo)} images, {asdict(sampling)}")
     return run(maker, judge, todo, arguments.out, sampling, made_by=made_by, echo=echo, shard=shard)
+
+
+def _maker(arguments: argparse.Namespace, open_pipe: _Open) -> Maker:
+    return webui_maker(arguments.webui) if arguments.webui else _opened_when_needed(open_pipe)
 
 
 def _opened_when_needed(open_pipe: _Open) -> Maker:
