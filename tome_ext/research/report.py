@@ -173,22 +173,23 @@ def grid(folder: Path, todo: Sequence[Job], sampling: Sampling, most: int = 12) 
         ranks[key[0]] = ranks.get(key[0], 0) + 1
         order.append((ranks[key[0]], key))
     chosen = [key for _, key in sorted(order, key=lambda entry: entry[0])][:most]
-    return _sheet([(key[1], [rows[key][arm] for arm in arms]) for key in chosen], arms)
+    return sheet([(key[1], [rows[key][arm] for arm in arms]) for key in chosen], arms)
 
 
-def _sheet(rows: Sequence[tuple[str, Sequence[Path]]], labels: Sequence[str]) -> Image.Image:
+def sheet(rows: Sequence[tuple[str, Sequence[Path]]], labels: Sequence[str]) -> Image.Image:
+    """Rows of pictures of one size, each with a text above it, under the columns' ``labels``."""
     width, height = open_picture(rows[0][1][0]).size
     font = ImageFont.load_default()
     line = 16
-    sheet = Image.new(
+    made = Image.new(
         "RGB", (len(labels) * (width + _GAP) + _GAP, line + len(rows) * (height + line + _GAP) + _GAP), _PAPER
     )
-    draw = ImageDraw.Draw(sheet)
+    draw = ImageDraw.Draw(made)
     for column, label in enumerate(labels):
         draw.text((_GAP + column * (width + _GAP), 2), label, fill=_INK, font=font)
     for number, (text, paths) in enumerate(rows):
         top = line + number * (height + line + _GAP)
         draw.text((_GAP, top + 2), text, fill=_INK, font=font)
         for column, path in enumerate(paths):
-            sheet.paste(open_picture(path), (_GAP + column * (width + _GAP), top + line))
-    return sheet
+            made.paste(open_picture(path), (_GAP + column * (width + _GAP), top + line))
+    return made

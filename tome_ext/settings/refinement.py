@@ -30,9 +30,9 @@ class RefinementSettings:
         "Refinement",
     )
     every: int = setting(
-        1,
+        2,
         "Refine every n-th step",
-        "Refines only every n-th sampling step between the two; 2 halves the extra cost.",
+        "Refines only every n-th sampling step between the two; 1 takes each of them, at twice the extra cost of 2.",
         "Refinement",
         minimum=1,
         maximum=20,

@@ -37,6 +37,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=DiffusionPlan.save_every)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop the UNet's training after as many")
     parser.add_argument("--start", type=Path, help="checkpoint of another training, to begin with its weights")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the UNet's pictures and noise; another one goes on better"
+    )
     parser.add_argument("--compile", action="store_true", help="compile the UNet; worth it beyond some 2000 steps")
     return parser.parse_args(argv)
 
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         encoder.to(device)
     faults = replace(FAULTS, exchanged=given.exchanged)
     bank = read_shards(write_shards(given.folder / "bank", vae, encoders, given.shards, faults, 0))
-    names = ("steps", "batch", "rate", "compile", "save_every", "minutes", "pooled_missing")
+    names = ("steps", "batch", "rate", "compile", "save_every", "minutes", "pooled_missing", "seed")
     plan = DiffusionPlan(**{name: getattr(given, name) for name in names})
     unet = train_diffusion(given.folder / given.name, bank, plan, device, given.start)
     plans: dict[str, Any] = {"autoencoder": seen, "encoders": told, "captions": faults, "diffusion": plan}

@@ -1,7 +1,7 @@
 """Does end token substitution by kind harm the embedded model? ``python -m tome_ext.research.miniature.harmless OUT``.
 
-Plain, merging, merging with ETS; and ``auto``: with ETS where groups are things worn, without where they are colours,
-which is put together from the images of the two.
+Plain, merging, merging with ETS, the preset ``balanced``; and merging with ETS by kind: with ETS where groups are
+things worn, without where they are colours, which is put together from the images of the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tome_ext.research.arms import FAST, MERGE, PLAIN, Arm
+from tome_ext.research.arms import BALANCED, FAST, MERGE, PLAIN, Arm
 from tome_ext.research.benchmark import Job, Sampling, Scores, judge_scene, run
 from tome_ext.research.files import write_text
 from tome_ext.research.makers import diffusers_maker
@@ -23,6 +23,7 @@ FAMILIES = (
     *("two colours, seen", "two colours, held out", "three colours, seen"),
     *("two wearing, seen", "two wearing, held out"),
 )
+_MADE = (PLAIN, MERGE, FAST, BALANCED)
 _SEEDS, _PROMPTS = 700_000, 71  # of the images, and of the prompts
 
 
@@ -50,7 +51,7 @@ def by_kind(
 
 def tabulate(prompts: Sequence[Prompt], images: int, known: Mapping[str, Scores], sampling: Sampling) -> list[Row]:
     """The figures of all arms, as far as they are known."""
-    todo = [job for arm in (PLAIN, MERGE, FAST, AUTO) for job in jobs(arm, prompts, images)]
+    todo = [job for arm in (*_MADE, AUTO) for job in jobs(arm, prompts, images)]
     return tally(todo, {**known, **by_kind(prompts, images, known, sampling)}, sampling)
 
 
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     threads(given.threads)
     prompts = [prompt for prompt in families(given.prompts, _PROMPTS) if prompt.family in FAMILIES]
     sampling = Sampling(steps=given.steps, guidance=given.guidance, batch=given.images)
-    todo = [job for arm in (PLAIN, MERGE, FAST) for job in jobs(arm, prompts, given.images)]
+    todo = [job for arm in _MADE for job in jobs(arm, prompts, given.images)]
     maker = diffusers_maker(shapes_pipeline())
     made_by = {"model": "embedded"}
     known = run(
