@@ -176,7 +176,7 @@ def test_a_grid_s_window_is_compared_with_the_panel(webui):
         ("[ToMe] Iterations", "1,99", "iterations = 99: must be a whole number from 0 to 20"),
         ("[ToMe] Preset", "fast,quick", "preset = 'quick': must be one of fast"),
         ("[ToMe] Groups", "cat::", "groups = 'cat::': expected"),
-        ("[ToMe] Strength", "0,1,3", "strength = 3: must be a number from 0 to 2"),
+        ("[ToMe] Strength", "0,1,3", "strength = 3.0: must be a number from 0 to 2"),
         ("[ToMe] Attention layers", "reference,foo", "layers = 'foo': no cross-attention layer of this model"),
     ],
 )
