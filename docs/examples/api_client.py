@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask a running WebUI for an image without ToMe and one with it, through its API. Needs Python alone.
+"""Ask a running WebUI for an image with ToMe and one without it, through its API. Needs Python alone.
 
 python3 api_client.py "a cat wearing sunglasses and a dog wearing a hat" --preset paper
 
@@ -95,9 +95,9 @@ def main() -> int:
         "sampler_name": "DPM++ 2M",
     }
     try:
-        show_groups(args.url, args.prompt, args.groups)
         args.out.mkdir(parents=True, exist_ok=True)
-        # The one with settings first: a mistake in them is told before any image is made.
+        show_groups(args.url, args.prompt, args.groups)
+        # First, so that a mistake in the settings is told before any image is made.
         make(args.url, request, [True, values], args.out / "tome.png")
         make(args.url, request, [False], args.out / "plain.png")
     except (Refused, OSError) as error:

@@ -7,6 +7,7 @@ import re
 
 from torch import nn
 
+_SHOWN = 3
 _LDM = re.compile(r"(input_blocks|middle_block|output_blocks)\.(?:(\d+)\.)?(\d+)\.transformer_blocks\.(\d+)\.attn2$")
 _DIFFUSERS = re.compile(r"((?:down_blocks|up_blocks)\.\d+|mid_block)\.attentions\.\d+\.transformer_blocks\.\d+\.attn2$")
 
@@ -47,7 +48,10 @@ def select_layers(unet: nn.Module, which: str) -> dict[str, nn.Module]:
         patterns = [pattern.strip() for pattern in which.split(",") if pattern.strip()]
         names = [name for name in layers if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
     if not names:
-        raise ValueError(f"layers = {which!r}: no cross-attention layer of this model; it has {', '.join(layers)}")
+        shown = ", ".join(
+            [*list(layers)[:_SHOWN], *([f"and {len(layers) - _SHOWN} more"] if len(layers) > _SHOWN else [])]
+        )
+        raise ValueError(f"layers = {which!r}: no cross-attention layer of this model; it has {shown}")
     return {name: layers[name] for name in names}
 
 

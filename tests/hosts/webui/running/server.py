@@ -24,6 +24,7 @@ from PIL import Image
 
 from tests.hosts.running import EXTENSION, HOST, TITLE, RunningWebUI
 
+BOUND = "ToMe bound "
 PROBE = Path(__file__).parent / "probe"
 CHECKPOINTS = {
     "sdxl": "tiny-sdxl",
@@ -123,5 +124,9 @@ class Server(RunningWebUI):
         return Images([np.asarray(one).astype(int) for one in pictures], texts, encoded, seconds)
 
     def comments(self) -> list[str]:
-        """What stood under the last job's images."""
-        return list(self.probe()["comments"])
+        """What stood under the last job's images, but for the line about what was bound."""
+        return [line for line in self.probe()["comments"] if not line.startswith(BOUND)]
+
+    def bound(self) -> str:
+        """The line about what was bound; empty where there was none."""
+        return "".join(line for line in self.probe()["comments"] if line.startswith(BOUND))

@@ -163,7 +163,7 @@ def test_a_pass_of_another_extension_is_left_alone(webui):
     try:
         assert webui.make(batch_size=2) == plain
         assert webui.make({}, batch_size=2) == made
-        assert webui.probe()["comments"] == []
+        assert webui.comments() == []
     finally:
         webui.probe("inner", on=0)
 
@@ -175,12 +175,16 @@ def test_progress_is_told_during_refinement(webui):
         while not job.done():
             answer = webui.ask("/sdapi/v1/progress?skip_current_image=true")
             if answer["state"]["job_count"] > 0:
-                told.append((answer["progress"], answer["eta_relative"]))
-            time.sleep(0.1)
-    progress = [one for one, _ in told]
-    assert len(set(progress)) >= 4
+                step = answer["state"]["sampling_step"]
+                told.append((answer["progress"], answer["eta_relative"], answer["textinfo"], step))
+            time.sleep(0.05)
+    progress = [one for one, _, _, _ in told]
+    assert len(set(progress)) > 12  # more than the host's own steps
     assert progress == sorted(progress)
-    assert any(eta > 0 for _, eta in told)
+    assert any(eta > 0 for _, eta, _, _ in told)
+    assert "ToMe: refining step 2 of 12" in [text for _, _, text, _ in told]
+    assert {type(step) for _, _, _, step in told} == {int}
+    assert "12 of 12 steps refined" in webui.bound()
 
 
 def test_memory_is_made_by_checkpointing(webui):

@@ -699,7 +699,7 @@ def test_maps_are_drawn_over_the_images_among_masks_and_the_pictures_of_others(h
         made.processed.images = [one, black, two, black] if masked else [one, two]
         made.processed.images += [black] * 2  # another extension's, behind all
         made.processed.infotexts = ["image 0", "image 1"]
-        add_pictures(made.processed, made.job._maps, stride=1 + made.job._host.mask_count(p))
+        add_pictures(p, made.processed, made.job._maps, stride=1 + made.job._host.mask_count(p))
         assert [image.tobytes() for image in made.processed.images[-2:]] == [image.tobytes() for image in alone]
 
 

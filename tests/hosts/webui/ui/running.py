@@ -14,6 +14,7 @@ class WebUI(RunningWebUI):
     """A running WebUI."""
 
     def __init__(self, data: Path) -> None:
+        (data / "styles.csv").write_text('name,prompt,negative_prompt\nquick,"{prompt} <tome:fast>",\n')
         super().__init__(data, EXTENSION)
 
     def status(self, path: str, body: Any = None) -> tuple[int, Any]:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 import types
 
 import pytest
+from torch import nn
 
 from tests.hosts.webui.ui.standins import Processing
+from tome_ext.hosts.webui.backends import detect
 from tome_ext.hosts.webui.ui import xyz
 from tome_ext.hosts.webui.ui.options import TITLE, Options, argument, arguments
 from tome_ext.hosts.webui.ui.xyz import axes
@@ -126,6 +129,46 @@ def test_what_an_axis_offers_and_its_default_pass_its_own_check(label):
 
 def confirm(p, label, *values):
     AXES[f"[ToMe] {label}"].confirm(p, list(values))
+
+
+@pytest.mark.parametrize(("label", "value"), [("Iterations", 99), ("Preset", "quick"), ("Groups", "cat::")])
+def test_the_api_s_answer_has_the_reason(label, value):
+    """It takes status and reason from the exception's attributes."""
+    with pytest.raises(SettingError) as raised:
+        confirm(processing([True]), label, value)
+    assert vars(raised.value) == {"status_code": 422, "detail": str(raised.value)}
+    assert str(value) in str(raised.value)
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """A model that is loaded, with layers of its own."""
+    network = nn.Module()
+    network.up_blocks = nn.ModuleList([nn.Module()])
+    network.up_blocks[0].attentions = nn.ModuleList([nn.Module()])
+    network.up_blocks[0].attentions[0].transformer_blocks = nn.ModuleList([nn.Module()])
+    network.up_blocks[0].attentions[0].transformer_blocks[0].attn2 = nn.Module()
+    models = types.SimpleNamespace(model_data=types.SimpleNamespace(sd_model=object()))
+    monkeypatch.setitem(sys.modules, "modules.sd_models", models)
+    monkeypatch.setattr(detect, "host_for", lambda model: types.SimpleNamespace(unet=lambda: network))
+    return models.model_data
+
+
+def test_layers_that_the_loaded_model_lacks_are_refused(loaded):
+    confirm(processing([True]), "Attention layers", "reference", "up_blocks.*")
+    with pytest.raises(SettingError, match=r"layers = 'foo': no cross-attention layer of this model"):
+        confirm(processing([True]), "Attention layers", "reference", "foo")
+
+
+def test_layers_are_not_checked_where_another_model_may_be_used(loaded, plotted):
+    p = processing([True])
+    p.override_settings = {"sd_model_checkpoint": "another"}
+    confirm(p, "Attention layers", "foo")
+    p = plotted(processing([True]), "Attention layers", "Enabled")
+    p.scripts.scripts[-1].current_axis_options[2].label = "Checkpoint name"
+    confirm(p, "Attention layers", "foo")
+    loaded.sd_model = None
+    confirm(processing([True]), "Attention layers", "foo")
 
 
 def test_the_window_is_compared_with_its_other_end_in_the_panel():

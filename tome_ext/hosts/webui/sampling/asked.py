@@ -1,17 +1,16 @@
-"""What a job, and each image of its batches, was asked to have; and what the host says meanwhile."""
+"""What a job, and each image of its batches, was asked to have, and what became of it."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tome_ext.settings import Settings
 
 # Merging without refinement.
 UNREFINED: dict[str, object] = {"iterations": 0, "binding_iterations": 0}
+_LONGEST = 200
 
 
 class JobOptions(Protocol):
@@ -56,16 +55,18 @@ def _settings(own: JobOptions | None, second: bool) -> Settings | None:
     return own.settings.replace(**UNREFINED) if second and own.hires == "merge" else own.settings
 
 
-@contextlib.contextmanager
-def said(text: str) -> Iterator[None]:
-    """``text`` in the host's line beside its progress bar, where it has one, for as long as something is done."""
-    state = getattr(sys.modules.get("modules.shared"), "state", None)
-    if state is None:
-        yield
-        return
-    before = getattr(state, "textinfo", None)
-    state.textinfo = text
-    try:
-        yield
-    finally:
-        state.textinfo = before
+@dataclass
+class PassState:
+    """What became of one kind of pass (the first, or the second of hires fix) in a job.
+
+    ``changes`` to its images' settings; ``refinement_lost``: why it no longer refines; empty where it does.
+    """
+
+    changes: dict[str, object] = field(default_factory=dict)
+    refinement_lost: str = ""
+
+
+def first_line(text: str) -> str:
+    """The first line of a message, not too long for an infotext."""
+    first = text.strip().partition("\n")[0]
+    return first if len(first) <= _LONGEST else f"{first[:_LONGEST]}…"

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from tome_ext.hosts.common.memory import out_of_memory
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
-from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions
-from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures
+from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions, PassState, first_line
+from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures, in_grid
+from tome_ext.hosts.webui.sampling.progress import forget
 from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
+from tome_ext.hosts.webui.sampling.summary import Summary
 from tome_ext.hosts.webui.ui.infotext import written
 from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import Settings
@@ -31,19 +32,7 @@ _ATTRIBUTE = "_tome_job"
 # What of the prompts was left alone, in the infotext.
 NOTE = "ToMe note"
 _MAX_COMMENTS = 12
-_MAX_FAILURE = 200
 _WITHOUT = "the image is made without ToMe"
-
-
-@dataclass
-class _PassState:
-    """What became of one kind of pass (the first, or the second of hires fix) in this job.
-
-    ``changes`` to its images' settings; ``refinement_lost``: why it no longer refines; empty where it does.
-    """
-
-    changes: dict[str, object] = field(default_factory=dict)
-    refinement_lost: str = ""
 
 
 class Job:
@@ -54,14 +43,16 @@ class Job:
         self._p = weakref.ref(p)
         self._pass: SamplingPass | None = None
         self._second = False
-        self._states = {second: _PassState() for second in (False, True)}
+        self._states = {second: PassState() for second in (False, True)}
         self._batch = Batch.alike(options, getattr(p, "batch_size", 1))
         self._unreadable = ""  # groups that no batch can be made with
         self._failed = self._merged = False  # in this batch
         self._failure = self._note = ""
         self._no_passes = ""
+        self._show_maps = options.show_maps and not in_grid(p)
         self._maps: dict[int, list[HeatMap]] = {}
         self._comments: list[str] = []
+        self._summary = Summary()
 
     def belongs_to(self, p: Any) -> bool:
         """Whether this is the job of ``p``, and not of another that ``p`` was copied from."""
@@ -73,7 +64,8 @@ class Job:
         ``batch``: what its images were asked to have; None: what the job was.
         """
         self._batch = batch or Batch.alike(self._options, len(p.prompts))
-        self._pass, self._second = None, False
+        self._end_pass()
+        self._second = False
         self._failed = self._merged = False
         if self._failure or self._note:
             self._failure = self._note = ""
@@ -83,7 +75,7 @@ class Job:
 
     def before_sampling(self, p: Any, c: Any) -> None:
         """A sampling pass is about to begin: read and encode the prompts' texts."""
-        self._pass = None
+        self._end_pass()
         self._second = bool(getattr(p, "is_hr_pass", False))
         self._begin(p, c)
 
@@ -94,6 +86,7 @@ class Job:
         p = params.denoiser.p
         call = self._host.call(params)
         if self._pass is None or self._pass.conditioning is not call.conditioning:
+            self._end_pass()
             self._begin(p, call.conditioning)
         if self._pass is not None and self._pass.active:
             self._apply(p, call, self._pass)
@@ -103,9 +96,12 @@ class Job:
         self._write_failure(p, self._describe(p, what, error))
 
     def finish(self, p: Any, processed: Any) -> None:
-        """All images are made: show the attention maps, and let go of everything."""
+        """All images are made: show the attention maps, say what was done, and let go of everything."""
+        self._end_pass()
+        line = self._summary.line()
+        processed.comments += f"{line}\n" if line else ""
         try:
-            add_pictures(processed, self._maps, stride=1 + self._host.mask_count(p))
+            add_pictures(p, processed, self._maps, stride=1 + self._host.mask_count(p))
         except Exception as error:
             self._host.log_exception("ToMe: the attention maps could not be shown")
             self._comment(p, f"the attention maps could not be shown ({type(error).__name__}: {error})")
@@ -116,6 +112,13 @@ class Job:
     def release(self) -> None:
         """Let go of the pass, which knows the job and ``p``: nothing of the job waits for the garbage collector."""
         self._pass = None
+        forget()
+
+    def _end_pass(self) -> None:
+        if self._pass is not None:
+            self._summary.add(self._pass)
+        self._pass = None
+        forget()
 
     @property
     def _settings(self) -> list[Settings | None]:
@@ -136,7 +139,7 @@ class Job:
         self._no_passes = self._host.pass_obstacle()
         obstacle = self._no_passes or self._host.refinement_obstacle() if wanted and not state.refinement_lost else ""
         try:
-            with self._host.ordinary_tensors():
+            with self._summary.timed(), self._host.ordinary_tensors():
                 self._pass = SamplingPass(
                     self._host,
                     p,
@@ -154,7 +157,7 @@ class Job:
             self._skip_batch(p, self._describe(p, f"the prompt could not be read or encoded; {_WITHOUT}", error))
         else:
             if self._pass.notes and not self._second:
-                self._note = _line("; ".join(self._pass.notes))
+                self._note = first_line("; ".join(self._pass.notes))
                 p.extra_generation_params = {**p.extra_generation_params, NOTE: self._note}
             self._explain_limits(p, self._pass, state.refinement_lost if wanted else "", obstacle)
 
@@ -162,14 +165,15 @@ class Job:
         """Comment what a pass that begins has to do without."""
         if begun.active and (refinement_lost or obstacle):
             self._comment_failure(p, refinement_lost or f"tokens are merged, not refined: {obstacle}")
-        if self._no_passes and self._options.show_maps:
-            self._comment(p, f"no attention maps: {self._no_passes}")
+        no_maps = self._no_passes if self._show_maps else "not in a grid"
+        if self._options.show_maps and no_maps:
+            self._comment(p, f"no attention maps: {no_maps}")
 
     def _apply(self, p: Any, call: Call, at: SamplingPass) -> None:
-        maps = self._options.show_maps and not self._no_passes and not (self._second and self._maps)
+        maps = self._show_maps and not self._no_passes and not (self._second and self._maps)
         text = ""
         try:
-            with self._host.ordinary_tensors():
+            with self._summary.timed(), self._host.ordinary_tensors():
                 at.apply(call, maps=maps)
         except Exception as error:
             memory = out_of_memory(error)
@@ -215,7 +219,7 @@ class Job:
 
     def _write_failure(self, p: Any, text: str) -> None:
         """The failure in the batch's infotext: beside the settings, or in their place where no image has any of it."""
-        self._failure = self._failure or _line(text)
+        self._failure = self._failure or first_line(text)
         ours = {} if self._failed and not self._merged else self._entries
         ours = {**ours, NOTE: self._note} if self._note else ours
         p.extra_generation_params = written(p.extra_generation_params, ours, self._failure)
@@ -232,12 +236,6 @@ class Job:
         if line not in self._comments and len(self._comments) < _MAX_COMMENTS:
             self._comments.append(line)
             self._host.comment(p, line)
-
-
-def _line(text: str) -> str:
-    """The first line of a message, not too long for an infotext."""
-    first = text.strip().partition("\n")[0]
-    return first if len(first) <= _MAX_FAILURE else f"{first[:_MAX_FAILURE]}…"
 
 
 def start(p: Any, options: JobOptions, entries: Mapping[str, str] | None = None) -> Job:

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from tome_ext.hosts.common.text import EncodedPrompt, encode_prompt
 from tome_ext.hosts.webui.protocol import Call, Host
-from tome_ext.hosts.webui.sampling.asked import said
 from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
+from tome_ext.hosts.webui.sampling.progress import StepProgress, said, work
 from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
-from tome_ext.method.window import reached
+from tome_ext.method.window import inside, reached
 from tome_ext.settings import Settings
 
 # Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
@@ -60,7 +60,8 @@ class SamplingPass:
     ``settings``: of each image, None for one that is left alone. ``conditioning``: the host's, for this pass; the
     texts are read and encoded on construction. ``refine``: whether the host can. ``comment`` tells the user something,
     ``comment_failure`` that the image lacks a part of what was asked for. ``maps``: by image, where recorded.
-    ``notes``: what of the prompts is left alone, for the infotext.
+    ``notes``: what of the prompts is left alone, for the infotext. ``refined``: which model calls were,
+    of ``calls``.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class SamplingPass:
         self.conditioning, self._settings = conditioning, list(settings)
         self.maps: dict[int, list[HeatMap]] = {}
         self.notes: list[str] = []
+        self.refined: set[int] = set()
+        self.calls = 0
         self._host, self._comment, self._comment_failure, self._can_refine = host, comment, comment_failure, refine
         self._schedules = host.schedules(p, second, conditioning)
         self._merged: dict[tuple[int, int, str], _Merged] = {}
@@ -116,6 +119,11 @@ class SamplingPass:
         """Whether there is anything to merge."""
         return any(text.located.groups for text in self._texts.values())
 
+    @property
+    def prompts(self) -> list[EncodedPrompt]:
+        """The texts as they were read, each once."""
+        return list({text.reading.text: text for text in self._texts.values()}.values())
+
     def rows(self, step: int) -> list[Row]:
         """The rows of the conditioning at a model call."""
         return [
@@ -133,6 +141,8 @@ class SamplingPass:
             raise LookupError(f"the conditioning {tuple(given.shape)} is not that of {len(rows)} prompts")
         context, vector = list(given), None if vectors is None else list(vectors)
         latents: dict[int, Tensor] = {}
+        self.calls = call.total
+        progress = StepProgress(call.index, len(self._settings), sum(self._work(row, call) for row in rows))
         for number, row in enumerate(rows):
             text, own = self._texts.get((row.image, row.text)), self._settings[row.image]
             if text is None or own is None or not text.located.groups:
@@ -142,7 +152,7 @@ class SamplingPass:
             merged = self._tokens_of(row, given[number], call, own)
             step = self._step(call, number, row, vector, own)
             if self._can_refine and in_window(step, own):
-                self._refine(step, merged, own)
+                self._refine(progress.counted(step, own), merged, own)
                 if merged.latents is not None:
                     latents[number] = merged.latents
             if maps:
@@ -150,6 +160,13 @@ class SamplingPass:
             context[number] = _padded(merged.tokens.context[0], len(given[number])).to(given)
         images = [row.image for row in rows]
         call.change(torch.stack(context), None if vector is None else torch.stack(vector), latents, images)
+
+    def _work(self, row: Row, call: Call) -> float:
+        """The passes that refining a row at a call takes."""
+        text, own = self._texts.get((row.image, row.text)), self._settings[row.image]
+        if text is None or own is None or not self._can_refine or not inside(call.place, call.index, own):
+            return 0.0
+        return work(own, len(text.located.groups)) if text.located.groups else 0.0
 
     def _tokens_of(self, row: Row, given: Tensor, call: Call, own: Settings) -> _Merged:
         """The row's tokens: a text that has not been seen in this row begins with its own merged ones."""
@@ -178,6 +195,7 @@ class SamplingPass:
             own = own.replace(phrase_latent="same")
         with said(f"ToMe: refining step {step.index + 1} of {step.total}"), self._host.gradient():
             merged.tokens, latents, report = refine(step, merged.tokens, own)
+        self.refined.add(step.index)
         merged.refined, merged.latents = step.index, None if latents is step.latents else latents
         self._moved = self._moved or (report.updates > 0 and not report.nothing_moved)
         if report.nothing_moved and not self._moved:

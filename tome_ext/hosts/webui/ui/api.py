@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from tome_ext.hosts.webui.ui import progress
 from tome_ext.hosts.webui.ui.options import TITLE, Options, arguments
 from tome_ext.hosts.webui.ui.preview import variants
 from tome_ext.prompts import PARSERS, GroupSyntaxError, read_prompt
@@ -28,6 +29,7 @@ class RequestError(ValueError):
 
 def add_routes(_demo: Any, app: Any) -> None:
     """Add the routes to the WebUI's application, where its API is on, behind the same password."""
+    progress.add(app)
     images = [route for route in app.routes if getattr(route, "path", "") in _IMAGES]
     if not images:
         return

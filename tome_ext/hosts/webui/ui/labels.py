@@ -54,6 +54,7 @@ PREFERENCES = {
     "preset": "Default preset (needs Reload UI)",
     "live": "Preview the prompt while typing",
     "parser": "Default parser (needs Reload UI)",
+    "maps": "Save attention maps beside the images",
 }
 
 

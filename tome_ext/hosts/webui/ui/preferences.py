@@ -12,6 +12,7 @@ from tome_ext.hosts.webui.ui.user_presets import presets
 from tome_ext.settings import DEFAULT_PRESET, declaration
 
 LIVE, PRESET, PARSER = "tome_live_preview", "tome_default_preset", "tome_default_parser"
+SAVE_MAPS = "tome_save_maps"
 
 
 def add_options() -> None:
@@ -25,6 +26,7 @@ def add_options() -> None:
         PRESET: (DEFAULT_PRESET, PREFERENCES["preset"], dropdown, lambda: {"choices": list(presets())}),
         PARSER: ("auto", PREFERENCES["parser"], dropdown, lambda: {"choices": list(declaration("parser").choices)}),
         LIVE: (True, PREFERENCES["live"], gr.Checkbox, {"interactive": True}),
+        SAVE_MAPS: (False, PREFERENCES["maps"], gr.Checkbox, {"interactive": True}),
     }
     for name, (default, text, component, arguments) in options.items():
         shared.opts.add_option(name, shared.OptionInfo(default, text, component, arguments, section=section))
@@ -32,9 +34,7 @@ def add_options() -> None:
 
 def chosen(name: str, otherwise: Any) -> Any:
     """The value of an option."""
-    from modules import shared
-
-    return getattr(shared.opts, name, otherwise)
+    return getattr(getattr(sys.modules.get("modules.shared"), "opts", None), name, otherwise)
 
 
 def docs() -> str:

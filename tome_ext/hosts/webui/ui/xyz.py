@@ -8,7 +8,8 @@ reach other machines as script arguments do.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,18 @@ from tome_ext.settings import Setting, SettingError, Settings, Value
 
 MARK = "[ToMe]"
 _TYPES: dict[str, type] = {"int": int, "float": float}
+# The plot's own axes that load another model.
+_CHECKPOINTS = {"Checkpoint name", "Refiner checkpoint"}
 _WINDOW = ("window_start", "window_stop")
 _PRESET_PLACE = [setting.name for setting in arguments()].index("preset")
+
+
+class PlotError(SettingError):
+    """Why a plot does not begin. The host's API answers with the two attributes; its page shows the message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.status_code, self.detail = 422, message
 
 
 def add_axes() -> None:
@@ -50,17 +61,44 @@ def _plot() -> Any:
 
 def _confirm(setting: Setting) -> Callable[[Any, Sequence[object]], None]:
     def confirm(p: Any, values: Sequence[object]) -> None:
-        """Raise SettingError, before the first image is made, where cells would be plain images."""
-        read = [_read(setting, value) for value in values]
-        if setting.name in _WINDOW:
-            _fit(p, setting.name, read)
-        else:
-            for value in read:
-                Options.from_args([True, {setting.name: value}])
-        if setting.name != "enabled" and not settled(_ours(p)).get("enabled") and "enabled" not in _plotted(p):
-            raise SettingError(f"{TITLE} is off, and every image would be the same: enable it, or plot {MARK} Enabled")
+        """Raise PlotError, before the first image is made, where cells would be plain images."""
+        try:
+            _check(p, setting, values)
+        except SettingError as error:
+            raise PlotError(str(error)) from error
 
     return confirm
+
+
+def _check(p: Any, setting: Setting, values: Sequence[object]) -> None:
+    read = [_read(setting, value) for value in values]
+    if setting.name in _WINDOW:
+        _fit(p, setting.name, read)
+    else:
+        for value in read:
+            Options.from_args([True, {setting.name: value}])
+    if setting.name == "layers":
+        _check_layers(p, map(str, read))
+    if setting.name != "enabled" and not settled(_ours(p)).get("enabled") and "enabled" not in _plotted(p):
+        raise SettingError(f"{TITLE} is off, and every image would be the same: enable it, or plot {MARK} Enabled")
+
+
+def _check_layers(p: Any, values: Iterable[str]) -> None:
+    """The layers are there in the loaded model, where that is the one of all cells. Loads none."""
+    model = getattr(getattr(sys.modules.get("modules.sd_models"), "model_data", None), "sd_model", None)
+    others = "sd_model_checkpoint" in (getattr(p, "override_settings", None) or {}) or _CHECKPOINTS & _axes(p)
+    if model is None or others:
+        return
+    from tome_ext.hosts.webui.backends.detect import host_for
+    from tome_ext.method.layers import select_layers
+
+    network = host_for(model).unet()
+    for value in values:
+        try:
+            if network is not None:
+                select_layers(network, value)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
 
 
 def _fit(p: Any, name: str, values: Sequence[Value]) -> None:
@@ -74,15 +112,20 @@ def _fit(p: Any, name: str, values: Sequence[Value]) -> None:
 
 def _plotted(p: Any) -> list[str]:
     """The names of our arguments that the plot in ``p`` has axes for."""
+    labels = _axes(p)
+    return [setting.name for setting in arguments() if _axis(setting) in labels]
+
+
+def _axes(p: Any) -> set[str]:
+    """The labels of the axes of the plot in ``p``."""
     module = _plot()
     for script in p.scripts.scripts:
         if module is not None and isinstance(script, module.Script):
             given = p.script_args[script.args_from : script.args_to]
             by_name = dict(zip(list(inspect.signature(script.run).parameters)[1:], given, strict=False))
             chosen = [by_name.get(f"{axis}_type") or 0 for axis in "xyz"]
-            labels = {script.current_axis_options[number].label for number in chosen}
-            return [setting.name for setting in arguments() if _axis(setting) in labels]
-    return []
+            return {script.current_axis_options[number].label for number in chosen}
+    return set()
 
 
 def _axis(setting: Setting) -> str:
