@@ -23,6 +23,7 @@ METHOD = (
     "attention",
     "losses",
     "state",
+    "quantised",
     "weights",
     "autograd",
     "checkpointing",

@@ -10,7 +10,7 @@ from torch import nn
 
 from tests.ldm_unet import LdmUNet
 from tome_ext.method.attention import AttentionRecorder
-from tome_ext.method.backward.autograd import differentiable, ordinary, refused
+from tome_ext.method.backward.autograd import differentiable, ordinary
 from tome_ext.method.backward.checkpointing import checkpointed
 from tome_ext.method.layers import select_layers
 
@@ -275,32 +275,6 @@ def test_weights_stored_in_less_than_they_compute_in(inputs, dtype):
     same = with_casts(made(in_place=False)).requires_grad_(False)
     torch.testing.assert_close(found, gradient(same, *inputs), rtol=1e-12, atol=1e-14)
     assert state(unet) == before
-    assert refused(unet) == ""
-
-
-def test_quantised_weights_are_named():
-    layer = nn.Linear(2, 2)
-    assert refused(layer) == ""
-    layer.weight = nn.Parameter(torch.zeros(2, 2, dtype=torch.uint8), requires_grad=False)
-    assert refused(layer) == "the weights are quantised (weight is uint8)"
-
-
-class Packed(torch.Tensor):
-    """Says that it holds floats, as quantised tensors of hosts do; there is no memory of floats behind it."""
-
-    @staticmethod
-    def __new__(cls, shape):
-        return torch.Tensor._make_wrapper_subclass(cls, shape, dtype=torch.float16)
-
-    @classmethod
-    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-        return Packed(args[0].shape)
-
-
-def test_weights_without_memory_of_their_own_count_as_quantised():
-    layer = nn.Linear(2, 2)
-    layer.weight = nn.Parameter(Packed((2, 2)), requires_grad=False)
-    assert refused(layer) == "the weights are quantised (weight is a Packed)"
 
 
 def test_what_is_made_in_ordinary_mode_may_take_part_in_a_gradient():

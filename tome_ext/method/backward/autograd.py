@@ -47,7 +47,7 @@ def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None
     - parameters and buffers that autograd refuses are replaced by ordinary tensors over the same memory;
     - no parameter requires a gradient;
     - weights that a host casts or moves for each operation are fetched again in the backward pass
-      (:mod:`tome_ext.method.backward.weights`);
+      (:mod:`tome_ext.method.backward.weights`), quantised ones too, where that gives the right gradient;
     - transformer blocks may add to their hidden states in place: their norms save a copy;
     - with ``changing`` anything outside checkpointed blocks may be changed in place, as other extensions do: autograd
       saves copies. That takes a little longer.
@@ -69,22 +69,12 @@ def differentiable(*modules: nn.Module, changing: bool = False) -> Iterator[None
         yield
 
 
-def refused(module: nn.Module) -> str:
-    """Why no gradient can pass through ``module``: its weights are quantised; empty where one can.
-
-    Weights in fp8 count as floating point: hosts cast them before they compute.
-    """
-    for name, value in module.named_parameters():
-        if not value.dtype.is_floating_point:
-            return f"the weights are quantised ({name} is {str(value.dtype).removeprefix('torch.')})"
-        if type(value.data) is not Tensor:
-            return f"the weights are quantised ({name} is a {type(value.data).__name__})"
-    return ""
-
-
 @contextmanager
 def _accepted(module: nn.Module) -> Iterator[None]:
-    """Stand-ins for what autograd refuses; one for each tensor, however often it is used."""
+    """Stand-ins for what autograd refuses; one for each tensor, however often it is used.
+
+    Quantised weights stay what they are: their kind says how they are read, and autograd keeps none of them.
+    """
     made: dict[int, Tensor] = {}
     changed: list[tuple[dict[str, Any], str, Tensor, Tensor]] = []
     try:
@@ -92,7 +82,7 @@ def _accepted(module: nn.Module) -> Iterator[None]:
             slots: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
             for kept in slots:
                 for name, value in kept.items():
-                    if isinstance(value, Tensor) and value.is_inference():
+                    if isinstance(value, Tensor) and value.is_inference() and _ordinary_numbers(value):
                         stand_in = made.get(id(value))
                         if stand_in is None:
                             stand_in = made[id(value)] = _stand_in(value)
@@ -104,6 +94,10 @@ def _accepted(module: nn.Module) -> Iterator[None]:
             if kept.get(name) is stand_in:
                 _follow(value, stand_in)
                 kept[name] = value
+
+
+def _ordinary_numbers(value: Tensor) -> bool:
+    return value.dtype.is_floating_point and type(value.data) is Tensor
 
 
 def _stand_in(value: Tensor) -> Tensor:

@@ -3,7 +3,9 @@
 Autograd keeps what an operation was computed with. Of such a host that is a copy of every weight; where the host
 reuses one buffer, the weight of another layer; and what was made under ``inference_mode`` it refuses. Here an
 operation keeps none of its weights: in the backward pass its module runs once more, up to the operation, and the
-gradient is computed with the weight that the module brings.
+gradient is computed with the weight that the module brings. So it is where the weights are quantised and the operation
+can be differentiated; where the operation as a whole cannot, it counts as the one affine operation within it, if that
+gives the right gradient (:mod:`tome_ext.method.backward.quantised`).
 
 Nothing is known of the host: its modules call ``linear``, ``conv2d``, ``group_norm`` … with what they have fetched, and
 that call is where the weight is seen.
@@ -20,21 +22,29 @@ from torch import Tensor, nn
 from torch.nn import functional, grad
 from torch.overrides import TorchFunctionMode
 
+from tome_ext.method.backward.quantised import NoGradient, passes, stored
+
 # From the gradient of an operation's output to that of its input: (gradient, shape of the input, weight, *rest).
 _Pull = Callable[..., Tensor]
 
 
 def _linear(gradient: Tensor, shape: torch.Size, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return gradient @ weight.to(gradient.dtype)
+    return gradient @ _floating(weight).to(gradient.dtype)
 
 
 def _convolution(of_input: Callable[..., Tensor]) -> _Pull:
     def pull(
         gradient: Tensor, shape: torch.Size, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any
     ) -> Tensor:
-        return of_input(shape, weight.to(gradient.dtype), gradient, *rest, **named)
+        return of_input(shape, _floating(weight).to(gradient.dtype), gradient, *rest, **named)
 
     return pull
+
+
+def _floating(weight: Tensor) -> Tensor:
+    """A host's own kind of tensor as numbers to compute with."""
+    own = type(weight) not in (Tensor, nn.Parameter) and hasattr(weight, "dequantize")
+    return weight.dequantize() if own else weight
 
 
 _AFFINE: dict[Any, _Pull] = {
@@ -56,13 +66,15 @@ def fetched_again(unet: nn.Module) -> Iterator[None]:
     """Within, operations of ``unet`` keep no weight that is not the module's own, and gradients are the same.
 
     An operation whose weight is the module's parameter as it is runs untouched. Backward passes belong within, too.
+    Raises :class:`NoGradient` at the first pass through quantised weights that no right gradient passes through.
     """
     wrapped: list[tuple[nn.Module, Any, Any]] = []
+    ways: _Ways = {}
     try:
         for module in unet.modules():
             before = module.__dict__.get("forward")
             if _has_weight(module) and not isinstance(before, _Fetching):
-                module.forward = ours = _Fetching(module)
+                module.forward = ours = _Fetching(module, ways)
                 wrapped.append((module, before, ours))
         yield
     finally:
@@ -97,30 +109,67 @@ def _is_copied(value: Tensor, device: torch.device) -> bool:
 
 
 def _has_weight(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "weight", None), Tensor) and not [*module.children()]
+    weighs = isinstance(getattr(module, "weight", None), Tensor) or stored(module)
+    return bool(weighs) and not [*module.children()]
+
+
+# For each kind of quantised operation: whether it is differentiated as it is, or counts as one affine operation.
+_Ways = dict[tuple[Any, ...], bool]
 
 
 class _Fetching:
     """A module's ``forward`` that keeps no weight. What it finds out of the module holds until it is taken off."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self._module, self._own = module, module.forward
+    def __init__(self, module: nn.Module, ways: _Ways) -> None:
+        self._module, self._own, self._ways = module, module.forward, ways
+        self._stored = stored(module)
         self._plain: set[tuple[torch.dtype, torch.device]] = set()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if len(args) == 1 and not kwargs else None
         if not (isinstance(given, Tensor) and given.requires_grad and torch.is_grad_enabled()):
             return self._own(*args, **kwargs)
+        if self._stored:
+            return self._through(given) if self._differentiable(given) else self._whole(given)
+        made = self._through(given)
+        if isinstance(made, Tensor) and not made.requires_grad:
+            raise NoGradient(f"no gradient passes through {type(self._module).__name__}")
+        return made
+
+    def _through(self, given: Tensor) -> Any:
+        """The module as it is, whose operations keep no weight that is not its own."""
         kind = (given.dtype, given.device)
-        if kind in self._plain:
+        if kind in self._plain or not torch.is_grad_enabled():
             return self._own(given)
         with _Watching(self, given) as watching:
             made = self._own(given)
-        if isinstance(made, Tensor) and not made.requires_grad:
-            raise RuntimeError(f"no gradient passes through {type(self._module).__name__}")
         if not watching.taken_over:
             self._plain.add(kind)
         return made
+
+    def _whole(self, given: Tensor) -> Tensor:
+        """The module as one affine operation, the first that it has."""
+        return _Affine.apply(given, _Whole(self, _like(given)))  # type: ignore[no-any-return, no-untyped-call]
+
+    def _differentiable(self, given: Tensor) -> bool:
+        """Which way the right gradient passes through quantised weights; tried once for each kind of operation."""
+        kind = (type(self._module), self._stored, given.dtype, given.device)
+        if kind not in self._ways:
+            if passes(self._through, given):
+                self._ways[kind] = True
+            elif passes(self._whole, given):
+                self._ways[kind] = False
+            else:
+                raise NoGradient(
+                    f"the weights are quantised ({self._stored}), and no gradient passes through them "
+                    f"in {type(self._module).__name__}"
+                )
+        return self._ways[kind]
+
+    def without_gradient(self, given: Tensor) -> Tensor:
+        """The module's output for an input that asks for no gradient."""
+        with torch.no_grad():
+            return self._own(given.detach())  # type: ignore[no-any-return]
 
     def is_own(self, value: Any) -> bool:
         """Whether autograd may keep ``value``: it is no weight, or the module's parameter and no copy of it."""
@@ -142,12 +191,11 @@ class _Watching(TorchFunctionMode):
     def __init__(self, fetching: _Fetching, given: Tensor) -> None:
         super().__init__()
         self._fetching, self._number, self.taken_over = fetching, 0, False
-        self._like = torch.zeros((), dtype=given.dtype, device=given.device).expand(given.shape)
+        self._like = _like(given)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        pull = _AFFINE.get(func)
-        if pull is None and func not in _NORMS:
+        if func not in _AFFINE and func not in _NORMS:
             return func(*args, **kwargs)
         number, self._number = self._number, self._number + 1
         if not torch.is_grad_enabled():
@@ -155,10 +203,10 @@ class _Watching(TorchFunctionMode):
         if all(map(self._fetching.is_own, (*args[1:], *kwargs.values()))):
             return func(*args, **kwargs)
         self.taken_over = True
-        if pull is None:
+        if func in _NORMS:
             return func(args[0], *map(_kept, args[1:]), **{name: _kept(value) for name, value in kwargs.items()})
         return _Affine.apply(  # type: ignore[no-untyped-call]
-            args[0], _Call(func, pull, self._fetching, self._like, number, args[1:], kwargs)
+            args[0], _Call(func, self._fetching, self._like, number, args[1:], kwargs)
         )
 
 
@@ -177,33 +225,47 @@ class _Using(TorchFunctionMode):
         if self._left != -1:
             return func(*args, **kwargs)
         self.used = True
-        return self._use(*args[1:], **kwargs)
+        return self._use(func, *args[1:], **kwargs)
 
 
-class _Call:
+class _Whole:
+    """One pass of a module whose first operation stands for all of it."""
+
+    def __init__(self, fetching: _Fetching, like: Tensor, number: int = 0) -> None:
+        self._fetching, self._like, self._number = fetching, like, number
+
+    def forward(self, given: Tensor) -> Tensor:
+        """The module itself."""
+        return self._fetching.without_gradient(given)
+
+    def backward(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient of the input, computed while the module has its weight."""
+        found: list[Tensor] = []
+
+        def use(func: Any, *rest: Any, **named: Any) -> Tensor:
+            found.append(_AFFINE[func](gradient, shape, *rest, **named))
+            return torch.zeros((), dtype=gradient.dtype, device=gradient.device).expand(gradient.shape)
+
+        self._fetching.again(self._like, self._number, use)
+        return found[0]
+
+
+class _Call(_Whole):
     """One operation of one pass: what it needs to be differentiated, but for its weight."""
 
-    def __init__(
-        self, func: Any, pull: _Pull, fetching: _Fetching, like: Tensor, number: int, rest: Any, named: Any
-    ) -> None:
-        self._func, self._pull, self._fetching = func, pull, fetching
-        self._like, self._number, self._rest, self._named = like, number, rest, named
+    def __init__(self, func: Any, fetching: _Fetching, like: Tensor, number: int, rest: Any, named: Any) -> None:
+        super().__init__(fetching, like, number)
+        self._func, self._rest, self._named = func, rest, named
 
     def forward(self, given: Tensor) -> Tensor:
         """The operation itself; afterwards its weight is forgotten."""
         rest, named, self._rest, self._named = self._rest, self._named, (), {}
         return self._func(given, *rest, **named)  # type: ignore[no-any-return]
 
-    def backward(self, gradient: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient of the input, computed while the module has its weight."""
-        found: list[Tensor] = []
 
-        def use(*rest: Any, **named: Any) -> Tensor:
-            found.append(self._pull(gradient, shape, *rest, **named))
-            return torch.zeros((), dtype=gradient.dtype, device=gradient.device).expand(gradient.shape)
-
-        self._fetching.again(self._like, self._number, use)
-        return found[0]
+def _like(given: Tensor) -> Tensor:
+    """Zeros of that shape, which take no memory."""
+    return torch.zeros((), dtype=given.dtype, device=given.device).expand(given.shape)
 
 
 def _memory(value: Tensor) -> tuple[torch.device, int, torch.dtype]:
@@ -218,7 +280,7 @@ class _Affine(torch.autograd.Function):
     """An operation that is affine in its input, so that its gradient needs the weight alone."""
 
     @staticmethod
-    def forward(ctx: Any, given: Tensor, call: _Call) -> Tensor:
+    def forward(ctx: Any, given: Tensor, call: _Whole) -> Tensor:
         ctx.call, ctx.shape = call, given.shape
         made = call.forward(given)
         # Hosts add to an operation's output in place, which autograd forbids for a view.

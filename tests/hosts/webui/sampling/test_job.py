@@ -289,6 +289,20 @@ def test_a_failed_refinement_leaves_the_merged_image(host, monkeypatch):
     assert run.entries["ToMe failure"] == said
 
 
+def test_weights_that_no_gradient_passes_through_are_said_and_no_failure(host, monkeypatch):
+    from tome_ext.hosts.webui.sampling import sampling_pass
+    from tome_ext.method.backward.quantised import NoGradient
+
+    merged = host.run(Processing([PROMPT]), fast()).latent
+    why = "the weights are quantised (weight is int8), and no gradient passes through them in Linear"
+    monkeypatch.setattr(sampling_pass, "refine", raising(NoGradient(why)))
+    run = host.run(Processing([PROMPT]), Options())
+    assert torch.equal(run.latent, merged)
+    assert run.comments == [f"ToMe: tokens are merged, not refined: {why}"]
+    assert host.fakes["modules.errors"].reports == []
+    assert run.entries["ToMe failure"] == f"tokens are merged, not refined: {why}"
+
+
 def test_a_failed_refinement_is_not_tried_again_in_a_later_pass(host, monkeypatch):
     from tome_ext.hosts.webui.sampling import sampling_pass
 

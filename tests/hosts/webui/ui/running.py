@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,12 @@ class WebUI(RunningWebUI):
 def request(args: Any = None, **more: Any) -> dict[str, Any]:
     """A request for a small image."""
     scripts = {} if args is None else {"alwayson_scripts": {TITLE: {"args": args}}}
-    size: dict[str, Any] = {"width": 256, "height": 256, "steps": 3}
+    size: dict[str, Any] = {
+        "width": 256,
+        "height": 256,
+        "steps": 3,
+        **json.loads(os.environ.get("WEBUI_REQUEST", "{}")),
+    }
     # Forge's API has no default for this one, and its own infotext needs it.
     size |= {"hr_additional_modules": ["Use same choices"]} if HOST in ("forge", "neo") else {}
     fixed = {"prompt": "a red cat and a blue dog", "seed": 1, "sampler_name": "Euler", **size}

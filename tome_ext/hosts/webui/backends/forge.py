@@ -29,7 +29,7 @@ from tome_ext.hosts.webui.backends.patcher import (
 )
 from tome_ext.hosts.webui.backends.tokenizers import engine_tokenizer
 from tome_ext.hosts.webui.protocol import Call, Encoding
-from tome_ext.method.backward.autograd import differentiable, ordinary, refused
+from tome_ext.method.backward.autograd import differentiable, ordinary
 from tome_ext.method.state import Step
 from tome_ext.method.window import noise_place
 
@@ -51,13 +51,10 @@ class Forge(A1111):
         return unet_of(shared.sd_model)
 
     def refinement_obstacle(self) -> str:
-        """Models whose noise is not as the method reads it, and weights that no gradient can pass through."""
-        unet = self.unet()
-        if unet is None:
-            return ""
-        if flow_matching(shared.sd_model.forge_objects.unet.model):
+        """Models whose noise is not as the method reads it; weights that stop a gradient are found when it is taken."""
+        if self.unet() is not None and flow_matching(shared.sd_model.forge_objects.unet.model):
             return "this is a flow-matching model, whose noise the losses do not fit"
-        return refused(unet)
+        return ""
 
     @contextlib.contextmanager
     def ordinary_tensors(self) -> Iterator[None]:

@@ -25,6 +25,7 @@ from tome_ext.hosts.webui.sampling.progress import forget
 from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
 from tome_ext.hosts.webui.sampling.summary import Summary
 from tome_ext.hosts.webui.ui.infotext import written
+from tome_ext.method.backward.quantised import NoGradient
 from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import Settings
 
@@ -33,6 +34,7 @@ _ATTRIBUTE = "_tome_job"
 NOTE = "ToMe note"
 _MAX_COMMENTS = 12
 _WITHOUT = "the image is made without ToMe"
+_UNREFINED = "tokens are merged, not refined"
 
 
 class Job:
@@ -164,7 +166,7 @@ class Job:
     def _explain_limits(self, p: Any, begun: SamplingPass, refinement_lost: str, obstacle: str) -> None:
         """Comment what a pass that begins has to do without."""
         if begun.active and (refinement_lost or obstacle):
-            self._comment_failure(p, refinement_lost or f"tokens are merged, not refined: {obstacle}")
+            self._comment_failure(p, refinement_lost or f"{_UNREFINED}: {obstacle}")
         no_maps = self._no_passes if self._show_maps else "not in a grid"
         if self._options.show_maps and no_maps:
             self._comment(p, f"no attention maps: {no_maps}")
@@ -175,6 +177,8 @@ class Job:
         try:
             with self._summary.timed(), self._host.ordinary_tensors():
                 at.apply(call, maps=maps)
+        except NoGradient as error:
+            memory, text = False, f"{_UNREFINED}: {error}"
         except Exception as error:
             memory = out_of_memory(error)
             if not memory:
