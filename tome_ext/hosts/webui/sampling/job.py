@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tome_ext.hosts.common.maps import HeatMap
 from tome_ext.hosts.common.memory import out_of_memory
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions
-from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures
+from tome_ext.hosts.webui.sampling.maps import add_pictures
 from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
 from tome_ext.hosts.webui.ui.infotext import written
 from tome_ext.prompts import GroupSyntaxError

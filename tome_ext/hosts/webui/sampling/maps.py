@@ -1,52 +1,11 @@
-"""Attention maps: recorded in an extra partial pass, shown as heat over the finished image."""
+"""Attention maps behind the finished images of a job."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
-
-from tome_ext.hosts.common.heat import coloured, normalised
-from tome_ext.method.attention import map_size
-from tome_ext.method.layers import select_layers
-from tome_ext.method.objective import attention
-from tome_ext.method.state import Step, Tokens
-from tome_ext.tokens import CHUNK, LocatedGroup
-
-_TILE, _MARGIN, _LINE = 256, 8, 18
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """Where an object's token looks: ``plain`` [h, w] the noun's without ToMe, ``merged`` [h, w] the composite's."""
-
-    label: str
-    plain: Tensor
-    merged: Tensor
-
-
-@torch.no_grad()
-def heat_maps(step: Step, plain: Tensor, tokens: Tokens, groups: Sequence[LocatedGroup], layers: str) -> list[HeatMap]:
-    """The maps of one row's composite tokens, and those of their nouns in its ``plain`` conditioning [T, D].
-
-    Two passes up to the last layer needed; nothing of the step changes.
-    """
-    chosen = select_layers(step.unet, layers)
-    size = (step.latents.shape[-2], step.latents.shape[-1])
-    found = []
-    for context, positions in (
-        (plain[None], [chunk * CHUNK + index for chunk, index in (group.noun[0] for group in groups)]),
-        (tokens.context, tokens.position),
-    ):
-        seen = attention(step, context.float(), step.latents, [0], chosen)[0]
-        shape = map_size(size, len(seen))
-        found.append([seen[:, position].view(shape).cpu() for position in positions])
-    return [HeatMap(_label(group), *both) for group, *both in zip(groups, *found, strict=True)]
+from tome_ext.hosts.common.maps import HeatMap, picture
 
 
 def add_pictures(processed: Any, maps: Mapping[int, Sequence[HeatMap]], *, stride: int) -> None:
@@ -63,33 +22,3 @@ def add_pictures(processed: Any, maps: Mapping[int, Sequence[HeatMap]], *, strid
         table.info["parameters"] = text
     images += tables
     texts += own
-
-
-def picture(image: Image.Image, maps: Sequence[HeatMap]) -> Image.Image:
-    """A table of ``maps`` over ``image``: a line for each object, plain on the left and ToMe on the right."""
-    scale = _TILE / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    grey = image.convert("L").convert("RGB").resize((width, height))
-    step = height + _LINE + _MARGIN
-    table = Image.new("RGB", (2 * width + 3 * _MARGIN, step * len(maps) + _LINE + _MARGIN), (24, 24, 27))
-    draw, font = ImageDraw.Draw(table), ImageFont.load_default()
-    for column, title in enumerate(("plain", "ToMe")):
-        draw.text((_MARGIN + column * (width + _MARGIN), _MARGIN // 2), title, fill=(228, 228, 231), font=font)
-    for line, heat in enumerate(maps):
-        top = _LINE + _MARGIN + line * step
-        # Characters that Pillow's built-in font lacks raise an error in some versions.
-        label = heat.label.encode("latin-1", "replace").decode("latin-1")
-        draw.text((_MARGIN, top), label, fill=(228, 228, 231), font=font)
-        for column, one in enumerate((heat.plain, heat.merged)):
-            tile = Image.blend(grey, _coloured(one).resize((width, height), Image.Resampling.BICUBIC), 0.65)
-            table.paste(tile, (_MARGIN + column * (width + _MARGIN), top + _LINE))
-    return table
-
-
-def _coloured(heat: Tensor) -> Image.Image:
-    return Image.fromarray(coloured(normalised(heat.numpy())).round().astype(np.uint8))
-
-
-def _label(group: LocatedGroup) -> str:
-    words = [span.text for span in group.group.related] + [term.text for term in group.group.extra]
-    return " + ".join([group.group.noun.text, *words])
