@@ -53,17 +53,17 @@ def test_embeddings_are_found_as_the_host_finds_them(text, names):
 
 def test_an_embedding_is_a_word_by_its_name_and_typed_with_its_prefix():
     plain, _ = plain_text("a (embedding:mydog:1.2) runs", "comfy")
-    assert plain.text == "a mydog runs"
+    assert plain.text == "a,mydog,runs"
     start, end = plain.typed(2, 7)
     assert "a (embedding:mydog:1.2) runs"[start:end] == "embedding:mydog"
 
 
 def test_a_hand_written_group_binds_an_embedding_and_its_phrase_names_it():
     text = "a (embedding:mydog:1.2) and a red cat"
-    reading = read_prompt(text, parser="builtin", manual='mydog + "hat"; cat: red', syntax="comfy")
+    reading = read_prompt(text, parser="builtin", manual='mydog + "hat"', syntax="comfy")
     dog = next(group for group in reading.groups if "mydog" in group.noun.text)
     assert dog.noun.text == "embedding:mydog"
-    assert dog.typed_phrase == "a (embedding:mydog:1.2) with hat"
+    assert dog.typed_phrase == "(embedding:mydog:1.2) with hat"
 
 
 def test_the_clean_prompt_loses_an_embedding_whole():
@@ -84,3 +84,8 @@ def test_prompt_editing_is_plain_text():
 
 def test_thousands_of_brackets_take_no_time_and_no_stack():
     assert plain_text("(" * 5000 + "cat" + ")" * 5000, "comfy")[0].text.strip("()") == "cat"
+
+
+def test_an_embedding_belongs_to_no_word_by_itself():
+    reading = read_prompt("a red cat embedding:style and a blue dog", parser="builtin", syntax="comfy")
+    assert [group.noun.text for group in reading.groups] == ["cat", "dog"]

@@ -36,7 +36,9 @@ def setting_inputs() -> list[Any]:
 def settings_of(name: str, values: Mapping[str, Any]) -> Settings:
     """The settings of a preset with the ``values`` of :func:`setting_inputs`. Raises SettingError."""
     own = preset(name)
-    return own.replace(**{key: value for key, value in values.items() if not _left(declaration(key), value)})
+    chosen = {key: value for key, value in values.items() if not _left(declaration(key), value)}
+    truth = {"true": True, "false": False}
+    return own.replace(**{k: truth.get(v, v) if declaration(k).kind == "bool" else v for k, v in chosen.items()})
 
 
 def _left(setting: Setting, value: Any) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,10 +19,11 @@ import torch
 from torch import Tensor
 
 import comfy.model_management
-from tome_ext.hosts.comfyui.bound import KEY, Bound, Kept, given_tokens
+from tome_ext.hosts.comfyui.bound import KEY, Bound, given_tokens
 from tome_ext.hosts.comfyui.call import CondPart, ModelCall, data_scale
 from tome_ext.hosts.comfyui.course import Course
 from tome_ext.hosts.comfyui.report import Entry, RunReport
+from tome_ext.hosts.comfyui.run import ImageTokens, Row, Run
 from tome_ext.hosts.common.maps import heat_maps
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.passes import uncompiled
@@ -50,42 +50,6 @@ class _Interrupted(BaseException):
     """The host's interrupt on its way out; no failure of ours."""
 
 
-@dataclass
-class ImageTokens:
-    """The tokens of one image of one conditioning. ``latents``: other ones for the model call number ``at``."""
-
-    tokens: Tokens
-    substituted: bool = False
-    at: int = -1
-    latents: Tensor | None = None
-    mapped: bool = False
-
-
-@dataclass
-class Row:
-    """One conditioning in a run, with the state of each image."""
-
-    bound: Bound
-    images: list[ImageTokens]
-    entries: list[Entry]
-
-
-@dataclass
-class Run:
-    """One run of a sampler node. ``call``: the number of the model call; ``off``: why nothing more is done."""
-
-    latent_image: Tensor
-    silent: bool
-    course: Course | None = None
-    sigmas: Tensor | None = None
-    call: int = 0
-    guidance: float = 1.0
-    off: bool = False
-    refinement_off: bool = False
-    changes: dict[str, object] = field(default_factory=dict)
-    rows: dict[Any, Row] = field(default_factory=dict)
-
-
 class Refinement:
     """ToMe in the sampling runs of one model. ``tell`` shows a note to the user; ``report`` is of the last run."""
 
@@ -100,7 +64,7 @@ class Refinement:
         self._report.clear()
         try:
             made = executor(noise, latent_image, *rest, **more)
-            self._keep(self._run, made)
+            self._run.keep(made)
             return made
         finally:
             self._run = before
@@ -193,7 +157,7 @@ class Refinement:
         if key not in run.rows:
             bound: Bound = cond[KEY]
             number = sum(row.bound is bound for row in run.rows.values())
-            states = self._continued(run, bound, number, images)
+            states = run.continued(bound, number, images)
             if states is None:
                 with ordinary():
                     states = [ImageTokens(bound.tokens(given)) for _ in range(images)]
@@ -205,27 +169,6 @@ class Refinement:
             self._report.entries += entries
             run.rows[key] = Row(bound, states, entries)
         return run.rows[key]
-
-    def _continued(self, run: Run, bound: Bound, number: int, images: int) -> list[ImageTokens] | None:
-        """The tokens of the run whose latents this one goes on with."""
-        if not run.silent:
-            return None
-        own = run.latent_image.detach().cpu().float()
-        for kept in reversed(bound.kept):
-            same = kept.latents.shape == own.shape and torch.allclose(kept.latents, own, rtol=1e-3, atol=1e-3)
-            if same and number < len(kept.rows) and len(kept.rows[number]) == images:
-                return [replace(state, at=-1, latents=None, mapped=False) for state in kept.rows[number]]
-        return None
-
-    @staticmethod
-    def _keep(run: Run, made: Tensor) -> None:
-        """What a run that goes on with this one's latents begins with."""
-        if run.off or not isinstance(made, Tensor):
-            return
-        latents = made.detach().cpu().float().clone()
-        for bound in {id(row.bound): row.bound for row in run.rows.values()}.values():
-            rows = [row.images for row in run.rows.values() if row.bound is bound]
-            bound.kept.append(Kept(latents, [[replace(state, latents=None) for state in one] for one in rows]))
 
     @staticmethod
     def _substitute(bound: Bound, state: ImageTokens, given: Tensor, place: float) -> None:

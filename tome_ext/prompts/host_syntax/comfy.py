@@ -27,8 +27,21 @@ def fragments(mapped: Mapped) -> list[Fragment]:
 
 
 def plain_text(text: str) -> Mapped:
-    """What the words of a typed text say; of an embedding its name, the first letter of which stands for the prefix."""
-    return joined([_named(fragment.mapped) for fragment in fragments(Mapped.of(text))])
+    """What the words of a typed text say; of an embedding its name, the first letter of which stands for the prefix.
+
+    The blanks around an embedding become commas: it may be anything, so that it belongs to no word by itself.
+    """
+    parts: list[Mapped] = []
+    after = False
+    for fragment in fragments(Mapped.of(text)):
+        piece, named = fragment.mapped, is_embedding(fragment.mapped.text)
+        if named and parts and parts[-1].text.endswith(" "):
+            parts[-1] = Mapped(f"{parts[-1].text[:-1]},", parts[-1].offsets)
+        if after and piece.text.startswith(" "):
+            piece = Mapped(f",{piece.text[1:]}", piece.offsets)
+        parts.append(_named(piece) if named else piece)
+        after = named
+    return joined(parts)
 
 
 def embeddings(text: str) -> list[str]:
