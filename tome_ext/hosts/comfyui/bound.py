@@ -28,7 +28,7 @@ _KEPT_RUNS = 4
 class Kept:
     """The tokens at the end of a sampling run that may go on: ``latents`` are what it gave out.
 
-    ``rows``: for each row of this conditioning, in their order, the state of each image.
+    ``rows``: for each row of this conditioning, in their order, its images' tokens and what was reported of them.
     """
 
     latents: Tensor

@@ -33,6 +33,11 @@ class Row:
     images: list[ImageTokens]
     entries: list[Entry]
 
+    def again(self) -> Row:
+        """The same at the begin of another run."""
+        images = [replace(one, at=-1, latents=None, mapped=False) for one in self.images]
+        return Row(self.bound, images, [replace(one, steps=list(one.steps)) for one in self.entries])
+
 
 @dataclass
 class Run:
@@ -53,15 +58,16 @@ class Run:
     changes: dict[str, object] = field(default_factory=dict)
     rows: dict[Any, Row] = field(default_factory=dict)
 
-    def continued(self, bound: Bound, number: int, images: int) -> list[ImageTokens] | None:
-        """The tokens of the run whose latents this one goes on with, for the ``number``-th row of a conditioning."""
+    def continued(self, bound: Bound, number: int, images: int) -> Row | None:
+        """The state at the end of the run that this one goes on with, of the ``number``-th row of ``bound``."""
         if not self.silent:
             return None
         own = self.latent_image.detach().cpu().float()
         for kept in reversed(bound.kept):
             same = kept.latents.shape == own.shape and torch.allclose(kept.latents, own, rtol=1e-3, atol=1e-3)
-            if same and number < len(kept.rows) and len(kept.rows[number]) == images:
-                return [replace(state, at=-1, latents=None, mapped=False) for state in kept.rows[number]]
+            if same and number < len(kept.rows) and len(kept.rows[number].images) == images:
+                row: Row = kept.rows[number]
+                return row.again()
         return None
 
     def keep(self, made: Any) -> None:
@@ -70,5 +76,5 @@ class Run:
             return
         latents = made.detach().cpu().float().clone()
         for bound in {id(row.bound): row.bound for row in self.rows.values()}.values():
-            rows = [row.images for row in self.rows.values() if row.bound is bound]
-            bound.kept.append(Kept(latents, [[replace(state, latents=None) for state in one] for one in rows]))
+            rows = [row.again() for row in self.rows.values() if row.bound is bound]
+            bound.kept.append(Kept(latents, rows))

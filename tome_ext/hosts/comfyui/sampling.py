@@ -157,17 +157,17 @@ class Refinement:
         if key not in run.rows:
             bound: Bound = cond[KEY]
             number = sum(row.bound is bound for row in run.rows.values())
-            states = run.continued(bound, number, images)
-            if states is None:
+            row = run.continued(bound, number, images)
+            if row is None:
+                objects = [group.group.noun.text for group in bound.prompt.located.groups]
                 with ordinary():
                     states = [ImageTokens(bound.tokens(given)) for _ in range(images)]
+                row = Row(bound, states, [Entry(image, objects) for image in range(images)])
                 assert run.course is not None
                 if bound.settings.refines and bound.prompt.located.groups and not run.course.refines(bound.settings):
                     self._say(_not_in_window(run.course, bound.settings))
-            objects = [group.group.noun.text for group in bound.prompt.located.groups]
-            entries = [Entry(image, objects) for image in range(images)]
-            self._report.entries += entries
-            run.rows[key] = Row(bound, states, entries)
+            self._report.entries += row.entries
+            run.rows[key] = row
         return run.rows[key]
 
     @staticmethod
