@@ -35,7 +35,7 @@ METHOD = (
 )
 # These stand beside the layers: they run before anything is installed, or only start the command line.
 OUTSIDE = ("environment", "quickstart", "__init__", "__main__")
-WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio")
+WEBUI = ("modules", "modules_forge", "launch", "backend", "gradio", "comfy", "comfy_api", "folder_paths", "server")
 TORCH_FREE = ("settings", "prompts", "tokens", "environment", "quickstart", "__init__")
 TORCH_FREE_FILES = (
     "method/__init__.py",

@@ -43,7 +43,7 @@ def check(text: str, **options: str) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(PROMPTS, st.sampled_from(["a1111", "plain"]))
+@given(PROMPTS, st.sampled_from(["a1111", "comfy", "plain"]))
 def test_reading_any_text(text, syntax):
     check(text, syntax=syntax)
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tome_ext.prompts import Group, Reading, Span, Term, read_prompt
-from tome_ext.prompts.host_syntax import Mapped, fragments
+from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.host_syntax.a1111 import fragments
 from tome_ext.tokens import Chunk, Fix, chunk_of, chunks_of_ids, first_eot, locate
 from tome_ext.tokens.bpe import encode
 from tome_ext.tokens.vocabulary import BOS, EOT

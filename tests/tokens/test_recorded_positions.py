@@ -6,7 +6,8 @@ import pytest
 
 from tests.golden.compact import load
 from tome_ext.prompts import Group, Reading, Span, read_prompt
-from tome_ext.prompts.host_syntax import Mapped, fragments
+from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.host_syntax.a1111 import fragments
 from tome_ext.tokens import locate
 from tome_ext.tokens.bpe import encode
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from tome_ext.prompts import PARSERS, GroupSyntaxError, Reading, read_prompt
+from tome_ext.prompts.host_syntax import SYNTAXES
 from tome_ext.prompts.preview import as_html, as_json, as_text
 
 
@@ -31,7 +32,7 @@ def add_groups_command(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--clean", default="", metavar="TEXT", help="the clean prompt, by hand")
     parser.add_argument(
-        "--syntax", choices=("a1111", "plain"), default="a1111", help="whether brackets are WebUI syntax"
+        "--syntax", choices=SYNTAXES, default="a1111", help="the prompt language: the WebUI's, ComfyUI's or none"
     )
     parser.add_argument("--no-color", action="store_true", help="no colours in the terminal")
     parser.set_defaults(run=run)

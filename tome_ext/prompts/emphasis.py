@@ -9,23 +9,23 @@ from itertools import groupby
 
 from tome_ext.prompts.host_syntax import text_fragments
 
-_SPECIAL = re.compile(r"[\\()\[\]]")
+_SPECIAL = {"a1111": re.compile(r"[\\()\[\]]"), "comfy": re.compile(r"[()]")}
 _UNSPACED = (",", "'s")
 
 
 @lru_cache(maxsize=4)
-def weights(text: str) -> Mapping[int, float]:
+def weights(text: str, syntax: str = "a1111") -> Mapping[int, float]:
     """The weight of each typed character that is text and not syntax, by its place in ``text``."""
-    fragments, _ = text_fragments(text)
+    fragments = text_fragments(text, syntax)
     return {place: fragment.weight for fragment in fragments for place in fragment.mapped.offsets}
 
 
-def typed_phrase(words: Sequence[tuple[str, float]]) -> str:
+def typed_phrase(words: Sequence[tuple[str, float]], syntax: str = "a1111") -> str:
     """``words``, each with its weight, in the prompt's language: ``(red:1.6) hat``; other brackets are escaped."""
     out = ""
     for weight, group in groupby(words, key=lambda word: round(word[1], 4)):
         run = [word for word, _ in group]
-        text = joined([_SPECIAL.sub(r"\\\g<0>", word) for word in run])
+        text = joined([_SPECIAL[syntax].sub(r"\\\g<0>", word) for word in run])
         out = _append(out, text if weight == 1 else f"({text}:{weight:g})", run[0])
     return out
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tome_ext.prompts.host_syntax import Editing, Mapped, editings, union
+from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.host_syntax.a1111 import Editing, editings, union
 
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*\Z")

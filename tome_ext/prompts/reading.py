@@ -6,7 +6,8 @@ from tome_ext.prompts.builtin import parser as builtin
 from tome_ext.prompts.clean_check import broken
 from tome_ext.prompts.clean_prompt import clean_prompt
 from tome_ext.prompts.groups import Ignored, Reading, Span
-from tome_ext.prompts.host_syntax import networks, plain_text
+from tome_ext.prompts.host_syntax import plain_text
+from tome_ext.prompts.host_syntax.a1111 import networks
 from tome_ext.prompts.joints import divided
 from tome_ext.prompts.manual.characters import hints
 from tome_ext.prompts.manual.grammar import parse_groups
@@ -37,7 +38,8 @@ def read_prompt(
     ``manual``: groups written by hand (:mod:`tome_ext.prompts.manual.grammar`), which win over the automatic ones
     for the words they use; GroupSyntaxError where they break the grammar.
     ``clean``: the clean prompt by hand.
-    ``syntax``: "a1111" for the WebUI's prompt language, "plain" where brackets and colons are ordinary characters.
+    ``syntax``: the prompt language (:mod:`tome_ext.prompts.host_syntax`): "a1111" for the WebUI's, "comfy" for
+    ComfyUI's, "plain" where brackets and colons are ordinary characters.
     ``min_objects``: with fewer objects none is bound; groups by hand always are.
     """
     if parser not in PARSERS:
@@ -65,7 +67,7 @@ def read_prompt(
     return Reading(
         text=text,
         parser=used,
-        groups=tuple(group_of(text, plain, words, m) for m in found),
+        groups=tuple(group_of(text, plain, words, m, syntax) for m in found),
         clean=clean.strip() or cleaned,
         warnings=(*warnings, *resolver.warnings, *notes),
         ignored=tuple(
@@ -102,7 +104,7 @@ def _cut_words(found: list[ParsedObject]) -> set[int]:
 
 def _host_syntax(text: str, branches: list[tuple[int, int]], syntax: str) -> list[Ignored]:
     """Typed pieces that are no text of this variant."""
-    if syntax == "plain":
+    if syntax != "a1111":
         return []
     out = [Ignored(Span(a, b, text[a:b]), _EDITING) for a, b in branches]
     return out + [Ignored(Span(a, b, text[a:b]), _NETWORK) for a, b in networks(text)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tome_ext.prompts.emphasis import typed_phrase, weights
 from tome_ext.prompts.groups import Group, Ignored, Span, Term
-from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.host_syntax import Mapped, comfy
 from tome_ext.prompts.lexicon.ownership import thing
 from tome_ext.prompts.parsed import ParsedObject
 from tome_ext.prompts.words import Word
@@ -16,7 +16,7 @@ def span_of(text: str, plain: Mapped, start: int, end: int) -> Span:
     return Span(a, b, text[a:b])
 
 
-def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -> Group:
+def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject, syntax: str = "a1111") -> Group:
     """An object as a group of the typed text."""
     first, last = words[found.noun[0]], words[found.noun[-1]]
     extra = [Term(plain.text[words[i].start : words[i].end], None) for i in found.shared]
@@ -28,7 +28,7 @@ def group_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -
         related=tuple(span_of(text, plain, words[i].start, words[i].end) for i in sorted(found.related)),
         phrase=phrase_of(plain, words, found),
         extra=tuple(extra),
-        typed_phrase=typed_phrase_of(text, plain, words, found),
+        typed_phrase=typed_phrase_of(text, plain, words, found, syntax),
         name=found.name,
         strength=found.strength,
         has_sub_object=_has_sub_object(words, found),
@@ -59,16 +59,23 @@ def phrase_of(plain: Mapped, words: list[Word], found: ParsedObject) -> str:
     return f"{out} with {outside}" if outside else out
 
 
-def typed_phrase_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject) -> str:
+def typed_phrase_of(text: str, plain: Mapped, words: list[Word], found: ParsedObject, syntax: str = "a1111") -> str:
     """The same in the prompt's own language, with the emphasis of each word; empty where it is no different."""
     if plain.text == text or found.name:
         return ""
-    by_place = weights(text)
+    by_place = weights(text, syntax)
     order = [words[i] for i in _order(found)]
-    typed = typed_phrase([(plain.text[w.start : w.end], by_place.get(plain.offsets[w.start], 1.0)) for w in order])
+    said = [(_said(text, plain, word), by_place.get(plain.offsets[word.start], 1.0)) for word in order]
+    typed = typed_phrase(said, syntax)
     outside = _outside(found)
     phrase = f"{typed} with {outside}" if outside else typed
     return "" if phrase == phrase_of(plain, words, found) else phrase
+
+
+def _said(text: str, plain: Mapped, word: Word) -> str:
+    """A word of a phrase as it is typed there: an embedding with its prefix."""
+    start, end = plain.typed(word.start, word.end)
+    return text[start:end] if text.startswith(comfy.PREFIX, start) else plain.text[word.start : word.end]
 
 
 def _added(found: ParsedObject) -> list[tuple[Term, list[int]]]:

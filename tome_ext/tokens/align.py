@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tome_ext.prompts.host_syntax import Fragment, Mapped, fragments, strip_networks
+from tome_ext.prompts.host_syntax import Fragment, readings
 from tome_ext.tokens.bpe import pieces
 from tome_ext.tokens.chunks import Chunk
 from tome_ext.tokens.vocabulary import EOT
@@ -46,25 +46,12 @@ def align(text: str, chunks: Sequence[Chunk], encode: Encode, syntax: str) -> Al
             known[part] = tuple(int(t) for t in encode(part))
         return known[part]
 
-    for reading in _readings(text, syntax):
+    for reading in readings(text, syntax):
         stream = [token for fragment in reading for token in _fragment_tokens(fragment, numbers)]
         placed = _walk(stream, chunks, numbers)
         if placed is not None:
             return placed
     return None
-
-
-def _readings(text: str, syntax: str) -> list[list[Fragment]]:
-    """Ways in which a host may have read the text, the usual one first."""
-    typed = Mapped.of(text)
-    whole = [Fragment(typed, 1.0)]
-    if syntax == "plain":
-        return [whole]
-    stripped = strip_networks(typed)
-    out = [fragments(stripped)]
-    if stripped.text != text:
-        out.append(fragments(typed))
-    return [*out, [Fragment(stripped, 1.0)], whole]
 
 
 def _fragment_tokens(fragment: Fragment, numbers: Callable[[str], tuple[int, ...]]) -> list[Token]:

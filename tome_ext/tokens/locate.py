@@ -47,7 +47,7 @@ def locate(reading: Reading, chunks: Sequence[Any], encode: Encode, *, syntax: s
 
     ``chunks``: the host's own for this very text: WebUI chunk objects, recorded dicts (tokens, multipliers, fixes) or
     lists of token ids (diffusers). ``encode(text)``: the host's tokenizer without start and end tokens.
-    ``syntax``: "a1111" where the host reads emphasis and BREAK, "plain" where it does not (diffusers).
+    ``syntax``: the prompt language: "a1111", "comfy", or "plain" where the host reads none (diffusers).
     A group with a word whose tokens cannot be told for certain is left out, and a warning says so.
     """
     records = [chunk_of(c) for c in chunks]

@@ -7,7 +7,8 @@ import torch
 
 from tome_ext.hosts.common.text import Encoding, UnsupportedText, encode_prompt, substitutes_ends
 from tome_ext.prompts import read_prompt
-from tome_ext.prompts.host_syntax import Mapped, fragments
+from tome_ext.prompts.host_syntax import Mapped
+from tome_ext.prompts.host_syntax.a1111 import fragments
 from tome_ext.settings import Settings, preset
 from tome_ext.tokens.bpe import encode
 from tome_ext.tokens.vocabulary import BOS, EOT

@@ -42,6 +42,18 @@ class Buffer:
         return used
 
 
+class InferenceBuffer(Buffer):
+    """The same, made when the host sampled: nobody may write to it outside of inference mode."""
+
+    def __init__(self):
+        with torch.inference_mode():
+            super().__init__()
+
+    def fetch(self, weight):
+        assert self.memory.is_inference()
+        return super().fetch(weight)
+
+
 class Inference:
     """Kept beside the parameters, and made under inference mode."""
 
@@ -127,7 +139,7 @@ def kept_by_autograd(unet, found):
 
 @pytest.mark.parametrize("recomputed", [False, True])
 @pytest.mark.parametrize("in_place", [False, True])
-@pytest.mark.parametrize("host", [Copies, Buffer, Inference])
+@pytest.mark.parametrize("host", [Copies, Buffer, InferenceBuffer, Inference])
 def test_gradients_are_those_of_ordinary_weights(inputs, host, in_place, recomputed):
     plain = gradients(ldm().requires_grad_(False), *inputs)
     unet = cast_operations(ldm(in_place), host())
@@ -210,7 +222,7 @@ def test_a_fetched_weight_lives_no_longer_than_its_operation(inputs):
     assert max(count for _, count in alive) <= 2
 
 
-@pytest.mark.parametrize("host", [Copies, Buffer, Inference])
+@pytest.mark.parametrize("host", [Copies, Buffer, InferenceBuffer, Inference])
 def test_refined_tokens_are_those_of_ordinary_weights(host):
     tokens, settings = tokens_of([2], dtype=torch.float64), preset("paper").replace(iterations=2)
     expected, _, _ = refine(step_of(sdxl_unet().double(), 1), tokens, settings)

@@ -29,8 +29,8 @@ class Encoding:
 class TextEncoder(Protocol):
     """A model's tokenizer and text encoders.
 
-    ``syntax``: the prompt language, "a1111" or "plain". ``chunk_length``: the tokens of one chunk, start and end
-    tokens included.
+    ``syntax``: the prompt language, "a1111", "comfy" or "plain". ``chunk_length``: the tokens of one chunk, start and
+    end tokens included.
     """
 
     @property

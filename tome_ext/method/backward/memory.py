@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from tome_ext.embedded.counts import saved_bytes
 from tome_ext.method.backward.autograd import frozen
@@ -71,9 +72,13 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def row_bytes(step: Step, settings: Settings) -> float:
-    """About how many bytes a full pass of one row saves for the backward pass, by the counts of SDXL and SD1.5."""
-    height, width = (reduced_side(size, step.resolution(settings)) for size in step.latents.shape[-2:])
-    known = saved_bytes("sdxl" if len(cross_attention_layers(step.unet)) > 16 else "sd15", height, width)
-    kernel = next(parameter for parameter in step.unet.parameters() if parameter.ndim == 4)
+    """About how many bytes a full pass of one row saves for the backward pass."""
+    return pass_bytes(step.unet, *(reduced_side(size, step.resolution(settings)) for size in step.latents.shape[-2:]))
+
+
+def pass_bytes(unet: nn.Module, height: int, width: int) -> float:
+    """The same for a latent of this size, by the counts of SDXL and SD1.5."""
+    known = saved_bytes("sdxl" if len(cross_attention_layers(unet)) > 16 else "sd15", height, width)
+    kernel = next(parameter for parameter in unet.parameters() if parameter.ndim == 4)
     precision = max(kernel.element_size(), 2) / 2  # float8 is for storage alone
     return known * precision * kernel.shape[0] / 320

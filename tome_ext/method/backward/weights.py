@@ -14,7 +14,7 @@ that call is where the weight is seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -53,6 +53,7 @@ _AFFINE: dict[Any, _Pull] = {
     torch.conv2d: _convolution(grad.conv2d_input),
     torch.conv3d: _convolution(grad.conv3d_input),
 }
+_WRITTEN = "inference tensor outside InferenceMode"
 # Their weights are small: a copy of them is kept.
 _NORMS = (
     functional.group_norm,
@@ -124,11 +125,12 @@ class _Fetching:
         self._module, self._own, self._ways = module, module.forward, ways
         self._stored = stored(module)
         self._plain: set[tuple[torch.dtype, torch.device]] = set()
+        self._writes = False  # into memory that was made under inference mode
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given = args[0] if len(args) == 1 and not kwargs else None
         if not (isinstance(given, Tensor) and given.requires_grad and torch.is_grad_enabled()):
-            return self._own(*args, **kwargs)
+            return self._run(*args, **kwargs)
         if self._stored:
             return self._through(given) if self._differentiable(given) else self._whole(given)
         made = self._through(given)
@@ -140,10 +142,9 @@ class _Fetching:
         """The module as it is, whose operations keep no weight that is not its own."""
         kind = (given.dtype, given.device)
         if kind in self._plain or not torch.is_grad_enabled():
-            return self._own(given)
-        with _Watching(self, given) as watching:
-            made = self._own(given)
-        if not watching.taken_over:
+            return self._run(given)
+        made, taken_over = self._watched(given)
+        if not taken_over:
             self._plain.add(kind)
         return made
 
@@ -169,7 +170,35 @@ class _Fetching:
     def without_gradient(self, given: Tensor) -> Tensor:
         """The module's output for an input that asks for no gradient."""
         with torch.no_grad():
-            return self._own(given.detach())  # type: ignore[no-any-return]
+            return self._run(given.detach())  # type: ignore[no-any-return]
+
+    def _watched(self, given: Tensor) -> tuple[Any, bool]:
+        """What the module makes, and whether any of its operations were taken over."""
+        try:
+            with self._mode(), _Watching(self, given) as watching:
+                made = self._own(given)
+        except RuntimeError as error:
+            if not self._learns(error):
+                raise
+            return self._watched(given)
+        return made, watching.taken_over
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with self._mode():
+                return self._own(*args, **kwargs)
+        except RuntimeError as error:
+            if not self._learns(error):
+                raise
+            return self._run(*args, **kwargs)
+
+    def _mode(self) -> AbstractContextManager[object]:
+        return _Writing() if self._writes else nullcontext()
+
+    def _learns(self, error: RuntimeError) -> bool:
+        """Whether the module failed because it writes into memory made under inference mode; the next try may."""
+        before, self._writes = self._writes, self._writes or _WRITTEN in str(error)
+        return self._writes and not before
 
     def is_own(self, value: Any) -> bool:
         """Whether autograd may keep ``value``: it is no weight, or the module's parameter and no copy of it."""
@@ -179,10 +208,22 @@ class _Fetching:
 
     def again(self, like: Tensor, number: int, use: Callable[..., Tensor]) -> None:
         """Run the module up to its operation ``number`` on an input ``like`` the first, and ``use`` what it fetches."""
-        with torch.no_grad(), _Using(number, use) as using:
+        with self._mode(), torch.no_grad(), _Using(number, use) as using:
             self._own(like)
         if not using.used:
             raise RuntimeError(f"{type(self._module).__name__} did not fetch its weight again")
+
+
+class _Writing(TorchFunctionMode):
+    """Lets a host write weights into a buffer that it made under inference mode, which only that mode allows."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        in_place = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+        written = args[0] if in_place and args else (kwargs or {}).get("out")
+        inference = isinstance(written, Tensor) and written.is_inference()
+        with torch.inference_mode() if inference else nullcontext():
+            return func(*args, **(kwargs or {}))
 
 
 class _Watching(TorchFunctionMode):

@@ -191,7 +191,7 @@ def test_tokens_are_refined_in_inference_mode_and_nothing_stays(host):
 
 
 def test_attention_maps_need_no_gradient_and_change_nothing(host):
-    from tome_ext.hosts.webui.sampling.maps import heat_maps
+    from tome_ext.hosts.common.maps import heat_maps
     from tome_ext.method.state import Tokens
 
     group = types.SimpleNamespace(

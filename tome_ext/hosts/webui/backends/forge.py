@@ -15,16 +15,15 @@ import torch
 from modules import prompt_parser, sd_samplers_common, sd_samplers_kdiffusion, shared
 from torch import Tensor, nn
 
+from tome_ext.hosts.common.passes import copied, uncompiled
 from tome_ext.hosts.webui.backends.a1111 import A1111, SigmaCall
 from tome_ext.hosts.webui.backends.a1111_text import A1111TextEncoder, tokens_of
 from tome_ext.hosts.webui.backends.notes import infotext_undisturbed
 from tome_ext.hosts.webui.backends.patcher import (
-    copied,
     flow_matching,
     options_of_pass,
     patched,
     predict_elsewhere,
-    uncompiled,
     unet_of,
 )
 from tome_ext.hosts.webui.backends.tokenizers import engine_tokenizer

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tome_ext.hosts.common.passes import has_functions
 from tome_ext.method.layers import cross_attention_layers
 
 
@@ -45,36 +44,7 @@ def options_of_pass(patcher: Any, sigma: Tensor) -> dict[str, Any]:
 
 def patched(patcher: Any) -> bool:
     """Whether others' functions take part in the UNet's passes; noise levels and other values in the options do not."""
-    return _has_functions(patcher.model_options.get("transformer_options"))
-
-
-def _has_functions(options: Any) -> bool:
-    if isinstance(options, dict):
-        return any(map(_has_functions, options.values()))
-    if isinstance(options, (list, tuple)):
-        return any(map(_has_functions, options))
-    return callable(options)
-
-
-def copied(made: Any) -> Any:
-    """Lists and dictionaries of tensors, copied."""
-    if isinstance(made, dict):
-        return {name: copied(value) for name, value in made.items()}
-    if isinstance(made, (list, tuple)):
-        return [copied(value) for value in made]
-    return made.clone() if isinstance(made, Tensor) else made
-
-
-@contextlib.contextmanager
-def uncompiled(model: Any) -> Iterator[None]:
-    """A model that ``torch.compile`` has taken runs as it was written: what was traced knows none of our hooks.
-
-    Nothing where nothing is compiled, since only then PyTorch's compiler need not be loaded.
-    """
-    stance = getattr(torch.compiler, "set_stance", None)
-    may_compile = "torch._dynamo" in sys.modules or "apply_model" in getattr(model, "__dict__", {})
-    with stance("force_eager") if stance is not None and may_compile else contextlib.nullcontext():
-        yield
+    return has_functions(patcher.model_options.get("transformer_options"))
 
 
 class _Patched:

@@ -17,10 +17,11 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from tome_ext.hosts.common.maps import HeatMap
 from tome_ext.hosts.common.memory import out_of_memory
 from tome_ext.hosts.webui.protocol import AFTER, Call, Host
 from tome_ext.hosts.webui.sampling.asked import UNREFINED, Batch, JobOptions, PassState, first_line
-from tome_ext.hosts.webui.sampling.maps import HeatMap, add_pictures, in_grid
+from tome_ext.hosts.webui.sampling.maps import add_pictures, in_grid
 from tome_ext.hosts.webui.sampling.progress import forget
 from tome_ext.hosts.webui.sampling.sampling_pass import SamplingPass
 from tome_ext.hosts.webui.sampling.summary import Summary

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tome_ext.hosts.common.maps import HeatMap, heat_maps
 from tome_ext.hosts.common.text import EncodedPrompt, encode_prompt
 from tome_ext.hosts.webui.protocol import Call, Host
-from tome_ext.hosts.webui.sampling.maps import HeatMap, heat_maps
 from tome_ext.hosts.webui.sampling.progress import StepProgress, said, work
 from tome_ext.method.composition import compose, pooled, substitute_ends
 from tome_ext.method.refine import in_window, refine

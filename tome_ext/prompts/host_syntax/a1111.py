@@ -1,8 +1,4 @@
-"""The prompt language of AUTOMATIC1111's WebUI, read with an offset map back to the text as typed.
-
-Every function works on :class:`Mapped` text: characters that each know where they were typed. Whatever is
-taken away (brackets, weights, network tags, the branches of prompt editing) simply has no characters left.
-"""
+"""The prompt language of AUTOMATIC1111's WebUI: emphasis, BREAK, AND, prompt editing, network tags."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-SYNTAXES = ("a1111", "plain")
+from tome_ext.prompts.host_syntax.mapped import Fragment, Mapped, joined
 
 _NETWORK = re.compile(r"<\w+:[^>]+>|(?i:<tome:?>)")
 _BREAK = re.compile(r"\bBREAK\b")
@@ -22,48 +18,6 @@ _WHEN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 # Nested brackets cost the square of their depth; past this many multiplications (thousands of brackets, never
 # a real prompt) weights stay as they are, so that reading any text takes linear time.
 _WEIGHT_WORK = 200_000
-
-
-@dataclass(frozen=True)
-class Mapped:
-    """Text whose character ``i`` was typed at ``offsets[i]``."""
-
-    text: str
-    offsets: tuple[int, ...]
-
-    @classmethod
-    def of(cls, text: str) -> Mapped:
-        """The text as typed."""
-        return cls(text, tuple(range(len(text))))
-
-    def __getitem__(self, part: slice) -> Mapped:
-        return Mapped(self.text[part], self.offsets[part])
-
-    def without(self, cuts: list[tuple[int, int]]) -> Mapped:
-        """The same text without some disjoint, ordered pieces."""
-        kept, at = [], 0
-        for start, end in cuts:
-            kept.append(self[at:start])
-            at = end
-        return joined([*kept, self[at:]])
-
-    def typed(self, start: int, end: int) -> tuple[int, int]:
-        """Where the piece ``start:end`` (not empty) was typed."""
-        return self.offsets[start], self.offsets[end - 1] + 1
-
-
-def joined(parts: list[Mapped]) -> Mapped:
-    """Pieces of mapped text, one after the other."""
-    return Mapped("".join(p.text for p in parts), tuple(i for p in parts for i in p.offsets))
-
-
-@dataclass(frozen=True)
-class Fragment:
-    """What the host hands to its tokenizer in one go: text of one weight, or a BREAK."""
-
-    mapped: Mapped
-    weight: float
-    is_break: bool = False
 
 
 def strip_networks(mapped: Mapped) -> Mapped:
@@ -160,16 +114,12 @@ def _merge(pieces: list[tuple[Mapped, float]]) -> list[Fragment]:
     return out
 
 
-def plain_text(text: str, syntax: str = "a1111") -> tuple[Mapped, list[tuple[int, int]]]:
+def plain_text(text: str) -> tuple[Mapped, list[tuple[int, int]]]:
     """What the words of a typed text say, and the typed pieces left out as branches of prompt editing.
 
     Of ``[from:to:when]`` and ``[a|b]`` the first branch that says anything is read; the others are texts of
     their own (see :mod:`tome_ext.prompts.prompt_editing`). BREAK and AND become line breaks.
     """
-    if syntax == "plain":
-        return Mapped.of(text), []
-    if syntax not in SYNTAXES:
-        raise ValueError(f"syntax must be one of {', '.join(SYNTAXES)}, not {syntax!r}")
     found, skipped = text_fragments(text)
     parts = [Mapped("\n", one.mapped.offsets[:1]) if one.is_break else one.mapped for one in found]
     whole = joined(parts)

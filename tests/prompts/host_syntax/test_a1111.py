@@ -6,7 +6,8 @@ import pytest
 
 from tests.golden.compact import load
 from tome_ext.prompts import read_prompt
-from tome_ext.prompts.host_syntax import Mapped, fragments, plain_text
+from tome_ext.prompts.host_syntax import Mapped, plain_text
+from tome_ext.prompts.host_syntax.a1111 import fragments
 from tome_ext.prompts.prompt_editing import parts
 
 SCHEDULES = load()["schedules"]
