@@ -38,6 +38,7 @@ CHECKPOINTS = {
     "sd15-lora": "tiny-sd15-lora",
     **json.loads(os.environ.get("WEBUI_CHECKPOINTS", "{}")),
 }
+ASKED: dict[str, Any] = json.loads(os.environ.get("WEBUI_REQUEST", "{}"))
 PLAIN: dict[str, Any] = {
     "prompt": "a red cat and a blue dog",
     "seed": 1,
@@ -47,7 +48,7 @@ PLAIN: dict[str, Any] = {
     "cfg_scale": 7,
     "sampler_name": "Euler",
     "scheduler": "Automatic",
-    **json.loads(os.environ.get("WEBUI_REQUEST", "{}")),
+    **ASKED,
 }
 
 

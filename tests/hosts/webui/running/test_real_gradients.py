@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts.webui.running.server import CHECKPOINTS, HOST
+from tests.hosts.webui.running.server import ASKED, CHECKPOINTS, HOST
 
 pytestmark = pytest.mark.webui
 
@@ -41,7 +41,7 @@ def asked(webui, what, checkpoint, control=0.0, options=None, **more):
     if not webui.has(checkpoint):
         pytest.skip(f"the host has no {checkpoint}")
     webui.load(checkpoint)
-    small = {"steps": 2, "width": 128, "height": 128, **more}
+    small = {"width": 128, "height": 128, **ASKED, "steps": 2, **more}
     with webui.options(options or {}):
         try:
             webui.probe("ask", control=control)
