@@ -200,6 +200,7 @@ no password and no queue of its own. The functions at the top are pure; node's t
             if (!this.shown) return;
             this.observe();
             this.begin();
+            this.buttons(live);
             const settings = this.settings();
             if (live) {
                 const key = [...this.prompt(), settings].join("\u0002");
@@ -208,6 +209,14 @@ no password and no queue of its own. The functions at the top are pure; node's t
             } else {
                 if (this.said.look(settings, now)) this.click("status_button");
                 this.mark(this.differs());
+            }
+        }
+
+        /** Preview is there where nothing is previewed by itself, Undo where something can be undone. */
+        buttons(live) {
+            const panel = this.part("enabled");
+            for (const [name, on] of [["tome-live", live], ["tome-undoable", this.undone.length > 0]]) {
+                if (panel.classList.contains(name) !== on) panel.classList.toggle(name, on);
             }
         }
 

@@ -88,7 +88,7 @@ class Page:
         """Wait until the live preview holds all of these; what it says."""
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            said = self.control("preview_result").inner_text()
+            said = self.control("preview_result").text_content()  # with what is folded away
             stale = "tome-stale" in (self.control("preview_result").get_attribute("class") or "")
             if not stale and all(text in said for text in texts):
                 return said

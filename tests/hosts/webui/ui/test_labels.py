@@ -46,5 +46,5 @@ def test_what_the_preview_and_the_line_about_the_cost_say_stands_in_text_nodes_o
     for settings in (Settings(), Settings(iterations=0), Settings(strength=0.0), Settings(iterations=2)):
         nodes |= set(re.findall(r">([^<>]+)<", status(settings)))
     found = {node.strip() for node in nodes}
-    shown = {"Clean prompt:", "Left alone", "Type a prompt first.", "objects:", "steps:"}
+    shown = {"Clean prompt:", "Details", "Left alone:", "Type a prompt first.", "objects:", "steps:"}
     assert shown | {text for text in template() if text.startswith(("Nothing", "Estimated", "No pass"))} <= found

@@ -57,10 +57,10 @@ class Controls:
             self._button("undo", labels.UNDO, labels.UNDO_HELP)
         self.preview = gr.HTML("", elem_id=self._elem_id("preview_result"), elem_classes=["tome-preview-result"])
 
-    def _button(self, name: str, text: str, tooltip: str, *, hidden: bool = False) -> Any:
+    def _button(self, name: str, text: str, tooltip: str, *, hidden: bool = False, scale: int = 0) -> Any:
         classes = ["tome-hidden"] if hidden else ["tome-button"]
         return gr.Button(
-            text, elem_id=self._elem_id(name), scale=0, min_width=90, elem_classes=classes, tooltip=tooltip or None
+            text, elem_id=self._elem_id(name), scale=scale, min_width=90, elem_classes=classes, tooltip=tooltip or None
         )
 
     def _rest(self) -> None:
@@ -76,15 +76,15 @@ class Controls:
 
     def _own_presets(self) -> None:
         gr.HTML(f"<b>{escape(OWN_PRESETS['heading'])}</b>", elem_classes=["tome-heading"])
-        with gr.Row(elem_classes=["tome-own"]):
-            self.own_name = gr.Textbox(
-                label=OWN_PRESETS["name"], elem_id=self._elem_id("own_name"), tooltip=OWN_PRESETS["name_help"]
-            )
-            self.own_buttons = {act: self._button(f"own_{act}", OWN_PRESETS[act], "") for act in _ACTS}
+        self.own_name = gr.Textbox(
+            label=OWN_PRESETS["name"], elem_id=self._elem_id("own_name"), tooltip=OWN_PRESETS["name_help"]
+        )
+        with gr.Row():
+            self.own_buttons = {act: self._button(f"own_{act}", OWN_PRESETS[act], "", scale=1) for act in _ACTS}
         self.own_result = gr.HTML("", elem_id=self._elem_id("own_result"), elem_classes=["tome-own-result"])
         gr.HTML(
             f'<a href="{escape(preferences.docs())}" target="_blank" rel="noopener">{labels.DOCS}</a>',
-            elem_classes=["tome-heading"],
+            elem_classes=["tome-docs"],
         )
 
     def _add(self, *names: str, visible: bool = True) -> None:

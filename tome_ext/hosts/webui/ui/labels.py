@@ -33,7 +33,8 @@ PRESETS_SAY = {
 COSTS = {
     "off": "Strength 0: the image is the plain one.",
     "none": "No pass through the network beyond those of plain sampling.",
-    "times": "Estimated computation, plain sampling = 1:",
+    "times": "Estimated computation:",
+    "plain": "times that of the plain image",
     "steps": "steps:",
     "objects": "objects:",
     "unguided": "CFG 1",
@@ -62,9 +63,7 @@ def label(setting: Setting) -> str:
     """A label that is not mistaken for the WebUI's own "Token merging ratio"."""
     if setting.name == "enabled":
         return TITLE
-    confusable = setting.group in ("Use", "Output", "Strength") or any(
-        word in setting.label.lower() for word in ("merg", "token")
-    )
+    confusable = any(word in setting.label.lower() for word in ("merg", "token"))
     return f"ToMe {setting.label[0].lower()}{setting.label[1:]}" if confusable else setting.label
 
 
@@ -75,7 +74,8 @@ def template() -> dict[str, str]:
     texts = [PREVIEW, PREVIEW_HELP, UNDO, UNDO_HELP, ADVANCED, DOCS, *PLACEHOLDERS.values()]
     texts += [*PRESETS_SAY.values(), *COSTS.values(), *OWN_PRESETS.values(), *PREFERENCES.values()]
     texts += [preview.EMPTY, preview.TEXTS, preview.OFF, preview.TAGGED]
-    texts += [shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.SINGLE, shown.BY_HAND, shown.ADDED, shown.CLICK]
+    texts += [shown.DETAILS, shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.SINGLE]
+    texts += [shown.BY_HAND, shown.ADDED, shown.CLICK]
     for setting in arguments():
         if not setting.hidden:
             texts += [label(setting), setting.help, setting.group]

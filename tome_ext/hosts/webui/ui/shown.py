@@ -16,8 +16,9 @@ from tome_ext.prompts.reading import TOO_FEW
 from tome_ext.prompts.tag import without_tags
 from tome_ext.prompts.words import Word, split_words
 
+DETAILS = "Details"
 CLEAN = "Clean prompt:"
-LEFT_ALONE = "Left alone"
+LEFT_ALONE = "Left alone:"
 NOTHING = "Nothing to bind: no word belongs to an object."
 SINGLE = "Nothing is bound: with a single object there is nothing to confuse it with."
 BY_HAND = "Say it by hand in Groups, for example:"
@@ -41,12 +42,13 @@ def as_panel(reading: Reading) -> str:
     left = "".join(
         f"<li><span>{escape(one.span.text)}</span>: <span>{escape(one.reason)}</span></li>" for one in reading.ignored
     )
+    clean = escape(without_tags(reading.clean).strip())
     return (
         f'<div class="tome-preview"><p class="tome-text">{body}</p>{listed}{warnings}'
-        f'<p class="tome-hint"><span>{CLICK}</span></p>'
-        f'<p><span>{CLEAN}</span> <span class="tome-clean">{escape(without_tags(reading.clean).strip())}</span></p>'
-        + (f"<details><summary>{LEFT_ALONE}</summary><ul>{left}</ul></details>" if left else "")
-        + "</div>"
+        f'<p class="tome-hint"><span>{CLICK}</span></p><details><summary>{DETAILS}</summary>'
+        f'<p><span>{CLEAN}</span> <span class="tome-clean">{clean}</span></p>'
+        + (f"<p><span>{LEFT_ALONE}</span></p><ul>{left}</ul>" if left else "")
+        + "</details></div>"
     )
 
 

@@ -39,7 +39,7 @@ def status(settings: Settings, *, steps: int = 30, guided: bool = True, objects:
         cost = f"<span>{COSTS['none']}</span>"
     else:
         times = ratio(settings, steps=steps, guided=guided, objects=objects)
-        cost = f"<span>{COSTS['times']}</span> <b>{times:.2f}</b>"
+        cost = f"<span>{COSTS['times']}</span> <b>{times:.2f}</b> <span>{COSTS['plain']}</span>"
         shown = {"steps": steps, "objects": OBJECTS if objects is None else objects}
         cost += "".join(f" · <span>{COSTS[key]}</span> {value}" for key, value in shown.items())
         cost += "" if guided else f" · <span>{COSTS['unguided']}</span>"
