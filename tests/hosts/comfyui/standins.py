@@ -12,7 +12,7 @@ from tome_ext.tokens import CHUNK, EOT
 from tome_ext.tokens.bpe import encode
 
 STREAMS = json.loads((Path(__file__).parent / "streams.json").read_text(encoding="utf-8"))
-WIDTH = 8
+WIDTH = 24
 
 
 class Clip:
@@ -55,3 +55,12 @@ class Clip:
             numbers = torch.tensor(rows)[:, None] / 1000 + torch.arange(WIDTH) + entry
             out.append([torch.sin(numbers)[None], {"pooled_output": torch.full((1, 4), float(entry + 1))}])
         return out
+
+
+def levels(steps: int) -> list[float]:
+    """Evenly spaced over Stable Diffusion's schedule, and 0."""
+    kept, found = 1.0, []
+    for step in range(1000):
+        kept *= 1 - (0.00085**0.5 + step / 999 * (0.012**0.5 - 0.00085**0.5)) ** 2
+        found.append(((1 - kept) / kept) ** 0.5)
+    return [*(found[round(999 * (1 - step / steps))] for step in range(steps)), 0.0]

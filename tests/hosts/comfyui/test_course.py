@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.hosts.comfyui.standins import levels
 from tome_ext.hosts.comfyui.course import Course
 from tome_ext.method.window import noise_place
 from tome_ext.settings import preset
-
-
-def levels(steps: int) -> list[float]:
-    """Evenly spaced over Stable Diffusion's schedule, and 0."""
-    kept, found = 1.0, []
-    for step in range(1000):
-        kept *= 1 - (0.00085**0.5 + step / 999 * (0.012**0.5 - 0.00085**0.5)) ** 2
-        found.append(((1 - kept) / kept) ** 0.5)
-    return [*(found[round(999 * (1 - step / steps))] for step in range(steps)), 0.0]
 
 
 def test_a_whole_run():

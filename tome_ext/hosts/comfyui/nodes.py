@@ -11,6 +11,7 @@ import torch
 from comfy_api.latest import ComfyExtension, io, ui
 from PIL import Image
 
+import comfy.model_management
 from tome_ext.hosts.comfyui import model as models
 from tome_ext.hosts.comfyui import text as texts
 from tome_ext.hosts.comfyui.bound import bind
@@ -86,13 +87,13 @@ class TextEncode(io.ComfyNode):  # type: ignore[misc]
             _log.warning("ToMe: %s", told)
             return io.NodeOutput(plain, told, ui=ui.PreviewText(told))
         own = (settings or _preset(preset)).replace(groups=groups or "", clean_prompt=clean_prompt or "")
-        out, told = [], ""
-        for number, entry in enumerate(plain):
-            encoder = texts.ClipEncoder(clip, number, made)
-            prompt = encode_prompt(encoder, text, own, refine=own.refines)
-            out.append(bind(entry, prompt, own) if prompt.located.groups else entry)
-            told = as_text(prompt.reading, colour=False)
-            told += "".join(f"  warning: {warning}\n" for warning in prompt.located.warnings)
+        try:
+            out, told = _bound(clip, text, own, plain, made)
+        except (GroupSyntaxError, comfy.model_management.InterruptProcessingException):
+            raise
+        except Exception as error:
+            _log.exception("ToMe failed; the prompt is encoded without it")
+            out, told = plain, f"Not merged: ToMe failed ({type(error).__name__}: {error})."
         return io.NodeOutput(out, told, ui=ui.PreviewText(told))
 
 
@@ -224,6 +225,18 @@ class Extension(ComfyExtension):  # type: ignore[misc]
     async def get_node_list(self) -> list[Any]:
         """All nodes."""
         return [TextEncode, Refine, MethodSettings, AttentionMaps, LoadShapesModel]
+
+
+def _bound(clip: Any, text: str, own: Settings, plain: list[Any], made: dict[str, Any]) -> tuple[list[Any], str]:
+    """The conditionings with composite tokens, and what to tell of the prompt."""
+    out, told = [], ""
+    for number, entry in enumerate(plain):
+        encoder = texts.ClipEncoder(clip, number, made)
+        prompt = encode_prompt(encoder, text, own, refine=own.refines)
+        out.append(bind(entry, prompt, own) if prompt.located.groups else entry)
+        told = as_text(prompt.reading, colour=False)
+        told += "".join(f"  warning: {warning}\n" for warning in prompt.located.warnings)
+    return out, told
 
 
 def _preset(name: str) -> Settings:

@@ -203,9 +203,17 @@ class Refinement:
             self._refine(run, part, step, row, image, settings)
         if self._maps and not state.mapped and self._is_late(run, settings, part.call, place):
             state.mapped = True
-            groups = row.bound.prompt.located.groups
-            own = row.bound.plain.to(plain).clone()
-            row.entries[image].maps = heat_maps(step, own, state.tokens, groups, settings.layers)
+            self._record(step, row, image, plain, settings)
+
+    def _record(self, step: Step, row: Row, image: int, plain: Tensor, settings: Settings) -> None:
+        own, groups = row.bound.plain.to(plain).clone(), row.bound.prompt.located.groups
+        try:
+            row.entries[image].maps = heat_maps(step, own, row.images[image].tokens, groups, settings.layers)
+        except comfy.model_management.InterruptProcessingException:
+            raise
+        except Exception as error:
+            _log.exception("ToMe: no attention maps")
+            self._say(f"no attention maps: {type(error).__name__}: {error}")
 
     def _refine(self, run: Run, part: CondPart, step: Step, row: Row, image: int, settings: Settings) -> None:
         state = row.images[image]
