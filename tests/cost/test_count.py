@@ -159,13 +159,13 @@ def test_mistakes_are_told(capsys, flags, words):
 def test_balanced_meets_its_target_counted_over_the_whole_run(
     request, name, ratio, kept, checkpointed, kept_checkpointed
 ):
-    """At most 1.25 times plain sampling and 2 GiB, whichever way memory is kept."""
+    """At most 1.10 times plain sampling, 1.15 with checkpointing, and 2 GiB."""
     model = request.getfixturevalue(name)
     size = 1024 if name == "sdxl" else 512
     run = Run(width=size, height=size)
     auto, on = (count(model, preset("balanced").replace(checkpointing=mode), run) for mode in ("auto", "on"))
     for cost in (auto, on):
-        assert cost.ratio <= 1.25
+        assert cost.ratio <= (1.15 if cost is on else 1.10)
         assert cost.peak_saved <= 2 * GIB
     assert on.peak_saved <= 1 * GIB
     assert (auto.ratio, on.ratio) == pytest.approx((ratio, checkpointed), abs=1e-4)

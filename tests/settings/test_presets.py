@@ -36,11 +36,16 @@ def test_iterations_of_a_step(unet, name, binding, entropy, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "calls"), [("reference", 7), ("reference-attributes", 5), ("paper", 10), ("balanced", 10), ("fast", 0)]
+    ("name", "calls"), [("reference", 7), ("reference-attributes", 5), ("paper", 10), ("fast", 0)]
 )
 def test_refined_calls_of_fifty(unet, name, calls):
     refined = [in_window(step_for(unet, index), preset(name)) for index in range(50)]
     assert refined == [True] * calls + [False] * (50 - calls)
+
+
+def test_balanced_refines_every_second_step_of_the_first_fifth(unet):
+    refined = [index for index in range(50) if in_window(step_for(unet, index), preset("balanced"))]
+    assert refined == [0, 2, 4, 6, 8]
 
 
 class Spy(AttnProcessor):

@@ -22,7 +22,7 @@ from tome_ext.settings import preset
 
 TEXT = "a red cat and a blue dog"
 SIGMAS = levels(10)
-SETTINGS = preset("balanced").replace(parser="builtin", ets="on", window_stop=0.2)
+SETTINGS = preset("balanced").replace(parser="builtin", ets="on", window_stop=0.2, every=1)
 
 
 class Interrupted(Exception):

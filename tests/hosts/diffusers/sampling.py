@@ -20,7 +20,7 @@ def quiet(pipe):
 
 
 def settings_of(name="balanced", **more):
-    return preset(name).replace(**{**BUILTIN, **more})
+    return preset(name).replace(**{"every": 1, **BUILTIN, **more})
 
 
 def make(pipe, prompts, seeds, steps=5, size=(64, 64), **more):

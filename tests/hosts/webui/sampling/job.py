@@ -27,7 +27,7 @@ def noise_levels(count: int) -> Tensor:
 
 def gentle(name: str = "balanced", **more: Any) -> Settings:
     """A preset with steps that suit a random UNet."""
-    gentle = {"step_size": 0.01, "binding_weight": 10.0, "min_objects": 1, "ets": "on"}
+    gentle = {"every": 1, "step_size": 0.01, "binding_weight": 10.0, "min_objects": 1, "ets": "on"}
     return preset(name).replace(**{**gentle, **more})
 
 

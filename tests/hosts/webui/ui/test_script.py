@@ -133,8 +133,8 @@ def clicked(script, name, **values):
 
 
 def test_the_line_about_the_cost_is_that_of_the_values_and_of_the_tab(script):
-    assert "<b>1.17</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=7)
-    assert "<b>1.33</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=1)
+    assert "<b>1.08</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=7)
+    assert "<b>1.17</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=1)
     assert "No pass through the network" in clicked(script, "status_button", iterations=0)
     assert "Strength 0" in clicked(script, "status_button", strength=0)
     wrong = clicked(script, "status_button", window_start=0.9)
