@@ -34,6 +34,7 @@ CHECKPOINTS = {
     "sd15-inpainting": "tiny-sd15-inpainting",
     "sd2-v": "tiny-sd2-v",
     "sdxl-flow": "tiny-rectified-sdxl",
+    "sd15-gguf": "tiny-sd15-q8_0",
     "sdxl-lora": "tiny-sdxl-lora",
     "sd15-lora": "tiny-sd15-lora",
     **json.loads(os.environ.get("WEBUI_CHECKPOINTS", "{}")),
