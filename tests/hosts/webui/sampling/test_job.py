@@ -596,9 +596,13 @@ def test_each_image_of_a_batch_has_what_it_was_asked_to_have(host):
 
 def test_a_batch_of_images_without_tome_is_the_plain_one(host):
     plain = host.run(Processing([PROMPT] * 2))
-    job = host.run(Processing([PROMPT] * 2), Options(), batch=Batch([None, None], [None, None]))
+    p = Processing([PROMPT] * 2)
+    job = host.run(p, Options(), batch=Batch([None, None], [None, None]), last=False)
     assert torch.equal(job.latent, plain.latent)
     assert job.comments == []
+    assert job.entries == {}
+    again = host.run(p, Options(), job=job.job)
+    assert again.entries == ENTRIES
 
 
 def test_strength_0_is_the_plain_image_and_1_the_preset_bit_for_bit(host):

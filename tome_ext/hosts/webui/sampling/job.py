@@ -70,9 +70,9 @@ class Job:
         self._end_pass()
         self._second = False
         self._failed = self._merged = False
-        if self._failure or self._note:
-            self._failure = self._note = ""
-            p.extra_generation_params = written(p.extra_generation_params, self._entries)
+        self._failure = self._note = ""
+        none = all(own is None for own in (*self._batch.first, *self._batch.second))
+        p.extra_generation_params = written(p.extra_generation_params, {} if none else self._entries)
         if self._unreadable:
             self._skip_batch(p, self._unreadable)
 
