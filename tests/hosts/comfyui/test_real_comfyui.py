@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from diffusers import EulerDiscreteScheduler
 
 from tests.hosts.comfyui.workflows import OTHER, SIZE, STEPS, TEXT, losses, node, plain, refined, steps
-from tome_ext.settings import PRESETS, preset
+from tome_ext.settings import PRESETS, declaration, declarations, preset
 
 pytestmark = pytest.mark.comfyui
 
@@ -469,3 +470,27 @@ def test_the_first_steps_are_those_of_diffusers(comfy):
     for name in ("entropy", "binding"):
         for ours, theirs in zip(losses(told, name), expected, strict=True):
             assert ours == pytest.approx(theirs[name][0], rel=1e-4)
+
+
+def test_the_nodes_are_what_the_page_is_told(comfy):
+    """Stable ids, inputs in their order, and a help page that names them."""
+    told = {name: info for name, info in comfy.ask("/object_info").items() if name.startswith("ToMe_")}
+    assert {name: [*info["input"]["required"], *info["input"].get("optional", {})] for name, info in told.items()} == {
+        "ToMe_TextEncode": ["clip", "text", "preset", "groups", "clean_prompt", "settings"],
+        "ToMe_Refine": ["model", "attention_maps"],
+        "ToMe_Settings": [
+            "preset",
+            *(one.name for one in declarations() if one.name not in ("groups", "clean_prompt")),
+        ],
+        "ToMe_AttentionMaps": ["report", "images"],
+        "ToMe_LoadShapes": [],
+    }
+    for name, info in told.items():
+        page = urllib.request.urlopen(f"{comfy.url}/extensions/sd-webui-tome/docs/{name}.md").read().decode()
+        inputs = {**info["input"]["required"], **info["input"].get("optional", {})}
+        for one, (_, options, *_) in inputs.items():
+            assert options["tooltip"], one
+            assert name == "ToMe_Settings" or f"`{one}`" in page, one
+    iterations = told["ToMe_Settings"]["input"]["optional"]["iterations"][1]
+    assert declaration("iterations").help in iterations["tooltip"]
+    assert (iterations["min"], iterations["default"], iterations["max"]) == (-1, -1, 20)
