@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,26 @@ def test_the_archive_for_comfyui_holds_what_its_nodes_import():
     assert {"install.py", "tests/"} <= set(ignored)
     for needed in ("tome_ext/hosts/comfyui", "tome_ext/hosts/common", "tome_ext/method", "__init__.py", "web/docs"):
         assert not any(os.path.commonpath([needed, line.rstrip("/")]) == line.rstrip("/") for line in ignored)
+
+
+NODES = set(re.findall(r'node_id="(\w+)"', (ROOT / "tome_ext/hosts/comfyui/nodes.py").read_text(encoding="utf-8")))
+
+
+def test_every_node_has_a_help_page():
+    assert len(NODES) == 5
+    assert {path.stem for path in (ROOT / "web" / "docs").glob("*.md")} == NODES
+    assert all(name.startswith("ToMe_") for name in NODES)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "example_workflows").glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_workflow_is_whole_and_has_a_picture(path):
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    own = {node["type"] for node in nodes.values() if node["type"].startswith("ToMe_")}
+    assert "ToMe_TextEncode" in own
+    assert own <= NODES
+    for _, source, output, target, _, _ in workflow["links"]:
+        assert output < len(nodes[source]["outputs"])
+        assert target in nodes
+    assert path.with_suffix(".jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert not re.search(r"/(?:root|tmp|home)/", path.read_text(encoding="utf-8"))

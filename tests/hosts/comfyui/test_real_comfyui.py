@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from diffusers import EulerDiscreteScheduler
 
 from tests.hosts.comfyui.workflows import OTHER, SIZE, STEPS, TEXT, losses, node, plain, refined, steps
-from tome_ext.settings import PRESETS, preset
+from tome_ext.settings import PRESETS, declaration, declarations, preset
 
 pytestmark = pytest.mark.comfyui
 
@@ -324,13 +325,11 @@ def test_two_halves_are_one_run(comfy):
 
 
 def test_an_image_of_a_batch_is_the_one_made_alone(comfy):
-    graph = refined(TEXT, batch=2)
-    both = comfy.run(graph)
-    told = both.text("told").split("image 2")
+    told = comfy.run(refined(TEXT, batch=2)).text("told").split("image 2")
     assert steps(told[0]) == steps(told[1]) == 2
-    assert losses(told[0], "entropy") == pytest.approx(
-        losses(comfy.run(refined(TEXT)).text("told"), "entropy"), rel=1e-4
-    )
+    alone = losses(comfy.run(refined(TEXT)).text("told"), "entropy")
+    for ours, expected in zip(losses(told[0], "entropy"), alone, strict=True):
+        assert ours == pytest.approx(expected, rel=1e-4)
 
 
 def test_plain_pictures_are_untouched_by_success_failure_and_interrupt(comfy):
@@ -457,9 +456,41 @@ def test_the_first_steps_are_those_of_diffusers(comfy):
     # ComfyUI's sampler begins with noise of the length √(1 + σ²), the scheduler with that of σ.
     latents = noise * (1 + float(pipe.scheduler.sigmas[0]) ** 2) ** 0.5 / float(pipe.scheduler.init_noise_sigma)
     with attach(pipe, preset("balanced").replace(parser="builtin"), TEXT) as tome:
-        pipe(TEXT, num_inference_steps=count, guidance_scale=4.0, height=size, width=size, latents=latents)
+        pipe(
+            TEXT,
+            negative_prompt="",
+            num_inference_steps=count,
+            guidance_scale=4.0,
+            height=size,
+            width=size,
+            latents=latents,
+        )
     expected = tome.report[0].losses
     assert len(expected) == steps(told) == 2
     for name in ("entropy", "binding"):
         for ours, theirs in zip(losses(told, name), expected, strict=True):
             assert ours == pytest.approx(theirs[name][0], rel=1e-4)
+
+
+def test_the_nodes_are_what_the_page_is_told(comfy):
+    """Stable ids, inputs in their order, and a help page that names them."""
+    told = {name: info for name, info in comfy.ask("/object_info").items() if name.startswith("ToMe_")}
+    assert {name: [*info["input"]["required"], *info["input"].get("optional", {})] for name, info in told.items()} == {
+        "ToMe_TextEncode": ["clip", "text", "preset", "groups", "clean_prompt", "settings"],
+        "ToMe_Refine": ["model", "attention_maps"],
+        "ToMe_Settings": [
+            "preset",
+            *(one.name for one in declarations() if one.name not in ("groups", "clean_prompt")),
+        ],
+        "ToMe_AttentionMaps": ["report", "images"],
+        "ToMe_LoadShapes": [],
+    }
+    for name, info in told.items():
+        page = urllib.request.urlopen(f"{comfy.url}/extensions/sd-webui-tome/docs/{name}.md").read().decode()
+        inputs = {**info["input"]["required"], **info["input"].get("optional", {})}
+        for one, (_, options, *_) in inputs.items():
+            assert options["tooltip"], one
+            assert name == "ToMe_Settings" or f"`{one}`" in page, one
+    iterations = told["ToMe_Settings"]["input"]["optional"]["iterations"][1]
+    assert declaration("iterations").help in iterations["tooltip"]
+    assert (iterations["min"], iterations["default"], iterations["max"]) == (-1, -1, 20)
