@@ -192,7 +192,7 @@ ALL = (
         checkpoint="sd15",
         asks={"prompt": f"a red cat and a blue dog <lora:{CHECKPOINTS['sd15-lora']}:1>"},
     ),
-    Feature("SD1.5 in GGUF (Q8_0)", checkpoint="sd15-gguf", hosts=("forge", "neo")),
+    Feature("SD1.5 in GGUF (Q8_0)", checkpoint="sd15-gguf", hosts=("neo",)),
     Feature("SD1.5, AND, DDIM", checkpoint="sd15", asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"}),
     Feature("SD1.5 inpainting model", checkpoint="sd15-inpainting", prepare=_masked),
     Feature("SD2, v-prediction", checkpoint="sd2-v"),

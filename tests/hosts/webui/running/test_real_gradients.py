@@ -18,7 +18,7 @@ CASES = {
     "SD1.5": ("sd15", {}),
     "SD1.5, LoRA": ("sd15", {"prompt": LORA["sd15"]}),
     "SD1.5 inpainting model": ("sd15-inpainting", {}),
-    **({"SD1.5 in GGUF": ("sd15-gguf", {})} if HOST in ("forge", "neo") else {}),
+    **({"SD1.5 in GGUF": ("sd15-gguf", {})} if HOST == "neo" else {}),
     "SDXL, DDIM": ("sdxl", {"sampler_name": "DDIM"}),
     "SDXL, tomesd": ("sdxl", {"options": {"token_merging_ratio": 0.5}}),
     **({"SDXL, FreeU": ("sdxl", FREEU)} if HOST in ("forge", "reforge") else {}),
