@@ -90,11 +90,20 @@ def test_why_nothing_is_bound_stands_in_the_open_with_what_to_do(preview):
     assert "cat: hat; dog: scarf" in before_the_folded_part
 
 
-def test_a_single_object_that_is_left_alone_is_said_to_be(preview):
-    found = preview("a red cat", min_objects=2)
+@pytest.mark.parametrize(
+    ("prompt", "example"),
+    [
+        ("a red cat", "cat: red"),
+        ("a cat wearing sunglasses", "cat: wearing sunglasses"),
+        ("a tall cat with a hat", "cat: tall with hat"),
+    ],
+)
+def test_a_single_object_that_is_left_alone_is_said_to_be(preview, prompt, example):
+    found = preview(prompt, min_objects=2)
     assert found.objects == 0
     assert "with a single object" in found.html
-    assert "<code>cat: red</code>" in found.html
+    assert f"<code>{example}</code>" in found.html
+    assert preview(prompt, groups=example, min_objects=2).objects == 1
 
 
 def test_the_tag_in_the_prompt_counts_over_the_panel(preview):

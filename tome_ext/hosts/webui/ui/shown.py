@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from tome_ext.prompts import Reading
+from tome_ext.prompts import Reading, read_prompt
 from tome_ext.prompts.host_syntax import plain_text
 from tome_ext.prompts.reading import TOO_FEW
 from tome_ext.prompts.tag import without_tags
@@ -118,10 +118,10 @@ def _name(run: Sequence[int], words: Sequence[Word]) -> str:
 
 def _nothing(reading: Reading) -> str:
     """Why nothing is bound, and what to do."""
-    found = [one for one in reading.ignored if one.reason == TOO_FEW]
-    if found:
-        *own, noun = found[0].span.text.split()
-        why, example = SINGLE, f"{noun}: {' '.join(own)}" if own else f"{noun}: hat"
+    if any(one.reason == TOO_FEW for one in reading.ignored):
+        (alone, *_) = read_prompt(reading.text, parser=reading.parser).groups
+        own = " ".join(span.text for span in alone.related) or _EXAMPLES[0]
+        why, example = SINGLE, f"{alone.noun.text}: {own}"
     else:
         nouns = list(dict.fromkeys(one.span.text for one in reading.ignored if one.span.text.isalpha()))[:2]
         why, example = NOTHING, "; ".join(f"{noun}: {word}" for noun, word in zip(nouns, _EXAMPLES, strict=False))
