@@ -236,6 +236,10 @@ def _negative(graph: Graph) -> None:
     graph["negative"]["inputs"]["text"] = OTHER
 
 
+def _long(graph: Graph) -> None:
+    graph["positive"]["inputs"]["text"] = f"{'tree, ' * 90}{TEXT}"
+
+
 # Steps 1 and 2 of 6 lie in the first fifth.
 FEATURES = [
     Feature("KSampler", lambda graph: None, 2),
@@ -278,6 +282,7 @@ FEATURES = [
     Feature("image to image, denoise 0.5", _image(0.5), 0, "no step is refined"),
     Feature("a second sampler at 1.5 times the size", _hires, 0, "no step is refined"),
     Feature("ToMe on both prompts", _negative, 4),
+    Feature("a prompt of three chunks", _long, 2),
 ]
 
 
@@ -424,8 +429,9 @@ def test_settings_of_the_node_are_those_of_the_method(comfy):
 
 def test_a_hundred_prompts_leave_nothing(comfy):
     def make(seed: int) -> None:
-        made = comfy.run(refined(f"a red circle and a blue square, {seed}", seed=seed, maps=True, steps=2))
-        assert made.status == "success"
+        graph = refined(f"a red circle and a blue square, {seed}", seed=seed, maps=True, steps=2)
+        graph["latent"]["inputs"] |= {"width": 64, "height": 64}
+        assert comfy.run(graph).status == "success"
 
     for seed in range(100, 110):
         make(seed)
@@ -494,3 +500,16 @@ def test_the_nodes_are_what_the_page_is_told(comfy):
     iterations = told["ToMe_Settings"]["input"]["optional"]["iterations"][1]
     assert declaration("iterations").help in iterations["tooltip"]
     assert (iterations["min"], iterations["default"], iterations["max"]) == (-1, -1, 20)
+
+
+def test_the_weights_of_hooks_are_those_that_refinement_sees(comfy):
+    told = []
+    for name, change in (("lora", _lora), ("hook", _hooks(False)), ("", lambda graph: None)):
+        graph = refined(TEXT, seed=14)
+        change(graph)
+        if name:
+            graph[name]["inputs"]["strength_clip"] = 0.0
+        told.append(losses(comfy.run(graph).text("told"), "entropy")[0])
+    loaded, hooked, without = told
+    assert hooked == pytest.approx(loaded, rel=1e-4)
+    assert hooked != pytest.approx(without, rel=1e-3)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tests.hosts.comfyui.modules import Interrupted, imported, interrupt
 from tests.hosts.comfyui.standins import Clip, levels
 from tests.models import sdxl_unet
 from tome_ext.hosts.comfyui.bound import KEY, bind
@@ -25,54 +24,6 @@ SIGMAS = levels(10)
 SETTINGS = preset("balanced").replace(parser="builtin", ets="on", window_stop=0.2, every=1)
 
 
-class Interrupted(Exception):
-    pass
-
-
-def modules():
-    """What the extension's sampling imports of ComfyUI, as far as it uses it."""
-
-    def area(cond, x, timestep):
-        low, high = cond.get("timestep_end", 0.0), cond.get("timestep_start", 1e9)
-        if not low <= float(timestep[0]) <= high:
-            return None
-        made = SimpleNamespace(
-            input_x=x, conditioning=cond["model_conds"], control=None, patches=None, hooks=None, area=None
-        )
-        if "area" in cond:
-            height, width, top, left = cond["area"]
-            made.input_x, made.area = x[:, :, top : top + height, left : left + width], cond["area"]
-        return made
-
-    def merged(one, two):
-        return {**one, **two}
-
-    def throw():
-        if Host.interrupted:
-            raise Interrupted
-
-    names = {
-        "comfy": {},
-        "comfy.ldm": {},
-        "comfy.ldm.modules": {},
-        "comfy.ldm.modules.attention": {"optimized_attention": None, "attention_pytorch": None},
-        "comfy.model_management": {
-            "InterruptProcessingException": Interrupted,
-            "throw_exception_if_processing_interrupted": throw,
-        },
-        "comfy.patcher_extension": {"merge_nested_dicts": merged},
-        "comfy.samplers": {"get_area_and_mult": area},
-    }
-    made = {}
-    for name, values in names.items():
-        made[name] = ModuleType(name)
-        vars(made[name]).update(values)
-        parent, _, child = name.rpartition(".")
-        if parent:
-            setattr(made[parent], child, made[name])
-    return made
-
-
 class Attention:
     """ComfyUI's CONDCrossAttn."""
 
@@ -82,8 +33,6 @@ class Attention:
 
 class Host:
     """A sampler node of ComfyUI, one model call after the other. ``given``: what each call was given."""
-
-    interrupted = False
 
     def __init__(self):
         self.unet = sdxl_unet().requires_grad_(True)
@@ -144,14 +93,8 @@ class Executor:
 
 @pytest.fixture
 def sampling(monkeypatch):
-    for name, module in modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    for name in ("call", "sampling"):
-        monkeypatch.delitem(sys.modules, f"tome_ext.hosts.comfyui.{name}", raising=False)
-    yield importlib.import_module("tome_ext.hosts.comfyui.sampling")
-    for name in ("call", "sampling"):
-        sys.modules.pop(f"tome_ext.hosts.comfyui.{name}", None)
-    Host.interrupted = False
+    yield from imported(monkeypatch, "sampling", "call")
+    interrupt.asked = False
 
 
 def conditioning(settings=SETTINGS, text=TEXT, **more):
@@ -340,7 +283,7 @@ def test_short_memory_is_tried_with_checkpointing_first(sampling):
 def test_an_interrupt_is_the_hosts(sampling, where):
     host, (refinement, _, told) = Host(), made(sampling)
     if where == "between":
-        Host.interrupted = True
+        interrupt.asked = True
     else:
         host.fails = Interrupted()
     with pytest.raises(Interrupted):
@@ -397,3 +340,15 @@ def test_the_report_tells_of_each_step(sampling):
         ["step", "1:", "entropy"],
         ["step", "2:", "entropy"],
     ]
+
+
+def test_context_windows_are_merged_alone(sampling):
+    host, (refinement, _, told) = Host(), made(sampling)
+    cond, seen = conditioning(), []
+    refinement._run = sampling.Run(torch.zeros(1, 4, 16, 16), silent=False, sigmas=torch.tensor(SIGMAS))
+    options = {"transformer_options": {}, "context_handler": object()}
+    refinement.calc_cond_batch(
+        lambda *given: seen.append(given) or [], host.model, [[cond]], torch.zeros(1, 4, 16, 16), torch.ones(1), options
+    )
+    assert seen[0][1] == [[cond]]
+    assert "context windows" in told[0]

@@ -44,6 +44,8 @@ _CHANGED = (
 )
 _NO_NEGATIVE = "without a negative conditioning phrases have no sampling run of their own: phrase_latent = same"
 
+_WINDOWS = "with context windows tokens are merged, not refined"
+
 Tell = Callable[[str], None]
 
 
@@ -83,6 +85,9 @@ class Refinement:
         """A model call: with merged and refined text where there is any."""
         run = self._run
         if run is None or run.off:
+            return executor(model, conds, x_in, timestep, model_options)
+        if model_options.get("context_handler") is not None:
+            self._say(_WINDOWS)
             return executor(model, conds, x_in, timestep, model_options)
         given, moved = conds, None
         try:
@@ -135,6 +140,8 @@ class Refinement:
         given = given_tokens(cond)
         assert given is not None
         row = self._row(run, cond, given, len(call.x))
+        if len(row.images) != len(call.x):
+            raise ValueError(f"the run has begun with {len(row.images)} image(s), and goes on with {len(call.x)}")
         part = None
         place, length = noise_place(call.level), len(row.bound.merged)
         if self._needs_passes(run, row, call, place):
