@@ -35,9 +35,7 @@ def test_iterations_of_a_step(unet, name, binding, entropy, monkeypatch):
     assert (len(report.binding), len(report.entropy)) == (binding, entropy)
 
 
-@pytest.mark.parametrize(
-    ("name", "calls"), [("reference", 7), ("reference-attributes", 5), ("paper", 10), ("fast", 0)]
-)
+@pytest.mark.parametrize(("name", "calls"), [("reference", 7), ("reference-attributes", 5), ("paper", 10), ("fast", 0)])
 def test_refined_calls_of_fifty(unet, name, calls):
     refined = [in_window(step_for(unet, index), preset(name)) for index in range(50)]
     assert refined == [True] * calls + [False] * (50 - calls)

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import comfy.model_management
 import numpy as np
 import torch
 from comfy_api.latest import ComfyExtension, io, ui
 from PIL import Image
 
-import comfy.model_management
 from tome_ext.hosts.comfyui import model as models
 from tome_ext.hosts.comfyui import text as texts
 from tome_ext.hosts.comfyui.bound import bind
