@@ -18,6 +18,11 @@ def group(noun, related, strength=1.0):
     return LocatedGroup(words, ((0, noun),), (((0, related),),), ())
 
 
+def full(**values):
+    """The defaults with the paper's weights."""
+    return Settings(**{"related_weight": 1.0, **values})
+
+
 def encoded(*groups, seed=0):
     generator = torch.Generator().manual_seed(seed)
     conditioning, clean = (torch.randn(77, 4, generator=generator) for _ in range(2))
@@ -26,7 +31,7 @@ def encoded(*groups, seed=0):
 
 
 def whole(image, **values):
-    settings = Settings(**values)
+    settings = full(**values)
     return substitute_ends(compose([image], settings), [image], settings)
 
 
@@ -58,7 +63,7 @@ def test_half_way_the_tokens_lie_in_the_middle():
     tokens = whole(image, strength=0.5, noun_weight=1.0, related_weight=1.0)
     plain = image.conditioning
     assert torch.allclose(tokens.context[0][3], plain[3] + 0.5 * plain[2])
-    member = compose([image], Settings(strength=0.5)).context[0][2]
+    member = compose([image], full(strength=0.5)).context[0][2]
     assert torch.allclose(member, (plain[2] + plain[76]) / 2), "towards the padding that would close up"
     assert torch.allclose(tokens.context[0][END], (plain[END] + image.clean[4]) / 2)
     assert tokens.position == (3,)
@@ -66,7 +71,7 @@ def test_half_way_the_tokens_lie_in_the_middle():
 
 def test_above_1_the_attributes_count_more_and_the_noun_does_not():
     image = encoded(group(3, 2))
-    one, two = (compose([image], Settings(strength=s)) for s in (1.0, 2.0))
+    one, two = (compose([image], full(strength=s)) for s in (1.0, 2.0))
     plain = image.conditioning
     assert torch.allclose(one.composites[0], plain[3] + plain[2])
     assert torch.allclose(two.composites[0], plain[3] + 2 * plain[2])
@@ -76,14 +81,14 @@ def test_at_1_nothing_of_it_is_seen():
     image = encoded(group(3, 2))
     parts = [Composite(3, ((1.0, 3), (1.0, 2)))]
     expected, positions = merge(image.conditioning, parts)
-    tokens = compose([image], Settings())
+    tokens = compose([image], full())
     assert torch.equal(tokens.context[0], expected)
     assert tokens.position == positions
 
 
 def test_an_object_by_hand_has_a_strength_of_its_own():
     image = encoded(group(3, 2, strength=2.0), group(5, 4, strength=0.5))
-    tokens = compose([image], Settings())
+    tokens = compose([image], full())
     plain = image.conditioning
     assert torch.allclose(tokens.composites[0], plain[3] + 2 * plain[2])
     assert torch.allclose(tokens.composites[1], plain[5] + 0.5 * plain[4])
@@ -93,17 +98,17 @@ def test_an_object_by_hand_has_a_strength_of_its_own():
 @pytest.mark.parametrize(("strength", "expected"), [(0.25, 0.25), (1.0, 1.0), (2.0, 1.0)])
 def test_the_pooled_vector_goes_as_far_as_the_end_tokens(strength, expected):
     own, clean = torch.zeros(3), torch.ones(3)
-    assert torch.equal(pooled(own, clean, Settings(strength=strength)), torch.full((3,), expected))
+    assert torch.equal(pooled(own, clean, full(strength=strength)), torch.full((3,), expected))
 
 
 def test_the_step_of_the_refinement_is_multiplied_and_the_preset_s_own_stays():
     settings = preset("reference").replace(strength=2.0)
     assert (settings.scaled.step_size, settings.scaled.binding_step_size) == (6.0, 2.0)
     assert settings.step_size == 3.0
-    assert Settings().scaled == Settings()
-    assert Settings(step_size=10.0, strength=2.0).scaled.step_size == 20.0, "above what may be asked for by itself"
+    assert full().scaled == full()
+    assert full(step_size=10.0, strength=2.0).scaled.step_size == 20.0, "above what may be asked for by itself"
 
 
 def test_at_0_nothing_is_refined():
-    assert Settings().refines
-    assert not Settings(strength=0.0).refines
+    assert full().refines
+    assert not full(strength=0.0).refines

@@ -28,7 +28,7 @@ class Arm:
     unmerged: bool = False
 
 
-_FAST = preset("fast").replace(ets="on")
+_FAST = preset("fast").replace(ets="on", related_weight=1.0)
 _BALANCED = preset("balanced")
 
 PLAIN = Arm("plain")

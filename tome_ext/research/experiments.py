@@ -10,7 +10,7 @@ from tome_ext.research.arms import BALANCED, BENCHMARK, FAST, PLAIN, Arm
 from tome_ext.research.world.prompts import Prompt, families, prompt_of
 from tome_ext.settings import preset
 
-_FAST, _BALANCED = preset("fast").replace(ets="on"), preset("balanced").replace(ets="on")
+_FAST, _BALANCED = preset("fast").replace(ets="on", related_weight=1.0), preset("balanced").replace(ets="on")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class MergingSettings:
         step=0.05,
     )
     related_weight: float = setting(
-        1.0,
+        0.5,
         "Attribute weight",
         "Weight of the attributes and sub-objects in the merged token. Higher values emphasise them.",
         "Merging",

@@ -42,6 +42,7 @@ PRESETS: dict[str, dict[str, Value]] = {
     # What the paper says; where it is silent, as many iterations as the authors' code.
     "paper": {
         "min_objects": 1,
+        "related_weight": 1.0,
         "ets": "on",
         "iterations": 4,
         "every": 1,

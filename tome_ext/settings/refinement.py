@@ -39,13 +39,13 @@ class RefinementSettings:
         step=1,
     )
     step_size: float = setting(
-        0.1,
+        0.01,
         "Step size",
         "How far one update moves the tokens. Values that are too large cause artefacts.",
         "Refinement",
         minimum=0.0,
         maximum=10.0,
-        step=0.01,
+        step=0.005,
     )
     step_decay: str = setting(
         "linear",

@@ -17,7 +17,7 @@ from tome_ext.research.miniature.world.drawing import Array
 from tome_ext.research.world.prompts import Prompt
 from tome_ext.settings import preset
 
-_WHOLE = preset("balanced").replace(resolution=1.0)  # the miniature's maps are small enough
+_WHOLE = preset("balanced").replace(resolution=1.0, related_weight=1.0)  # the miniature's maps are small enough
 _BARE = _WHOLE.replace(ets="off")
 REFINED: Sequence[Arm] = (
     Arm("balanced", preset("balanced")),

@@ -36,7 +36,9 @@ class PromptText:
         self.end, self.clean_end, *self.phrase_ends = (
             _end(pipe, text) for text in (prompt.text, prompt.clean, *phrases)
         )
-        self._settings = preset("fast").replace(ets="on", groups=prompt.groups, clean_prompt=prompt.clean)
+        self._settings = preset("fast").replace(
+            ets="on", related_weight=1.0, groups=prompt.groups, clean_prompt=prompt.clean
+        )
         self._encoded = encode_with(pipe, prompt.text, self._settings)
         located = self._encoded.located
         if len(located.groups) != len(prompt.things):
