@@ -23,6 +23,7 @@ METHOD = (
     "attention",
     "losses",
     "state",
+    "operations",
     "quantised",
     "weights",
     "autograd",

@@ -326,7 +326,7 @@ def test_maps_are_recorded_once_when_the_refinement_is_over(sampling):
     host, (refinement, report, _) = Host(), made(sampling, maps=True)
     host.run(refinement, [conditioning()])
     (entry,) = report.entries
-    assert [heat.label for heat in entry.maps] == ["cat + red", "dog + blue"]
+    assert [heat.label for heat in entry.maps] == ["cat: red", "dog: blue"]
     assert report.maps_of(0) == entry.maps
     assert report.maps_of(1) == []
 

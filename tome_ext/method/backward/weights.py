@@ -19,40 +19,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional, grad
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from tome_ext.method.backward.operations import AFFINE, Writing
 from tome_ext.method.backward.quantised import NoGradient, passes, stored
 
-# From the gradient of an operation's output to that of its input: (gradient, shape of the input, weight, *rest).
-_Pull = Callable[..., Tensor]
-
-
-def _linear(gradient: Tensor, shape: torch.Size, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return gradient @ _floating(weight).to(gradient.dtype)
-
-
-def _convolution(of_input: Callable[..., Tensor]) -> _Pull:
-    def pull(
-        gradient: Tensor, shape: torch.Size, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any
-    ) -> Tensor:
-        return of_input(shape, _floating(weight).to(gradient.dtype), gradient, *rest, **named)
-
-    return pull
-
-
-def _floating(weight: Tensor) -> Tensor:
-    """A host's own kind of tensor as numbers to compute with."""
-    own = type(weight) not in (Tensor, nn.Parameter) and hasattr(weight, "dequantize")
-    return weight.dequantize() if own else weight
-
-
-_AFFINE: dict[Any, _Pull] = {
-    functional.linear: _linear,
-    torch.conv1d: _convolution(grad.conv1d_input),
-    torch.conv2d: _convolution(grad.conv2d_input),
-    torch.conv3d: _convolution(grad.conv3d_input),
-}
 _WRITTEN = "inference tensor outside InferenceMode"
 # Their weights are small: a copy of them is kept.
 _NORMS = (
@@ -193,7 +165,7 @@ class _Fetching:
             return self._run(*args, **kwargs)
 
     def _mode(self) -> AbstractContextManager[object]:
-        return _Writing() if self._writes else nullcontext()
+        return Writing() if self._writes else nullcontext()
 
     def _learns(self, error: RuntimeError) -> bool:
         """Whether the module failed because it writes into memory made under inference mode; the next try may."""
@@ -214,18 +186,6 @@ class _Fetching:
             raise RuntimeError(f"{type(self._module).__name__} did not fetch its weight again")
 
 
-class _Writing(TorchFunctionMode):
-    """Lets a host write weights into a buffer that it made under inference mode, which only that mode allows."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        in_place = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
-        written = args[0] if in_place and args else (kwargs or {}).get("out")
-        inference = isinstance(written, Tensor) and written.is_inference()
-        with torch.inference_mode() if inference else nullcontext():
-            return func(*args, **(kwargs or {}))
-
-
 class _Watching(TorchFunctionMode):
     """The first run of a module: takes over the operations whose weights autograd should not keep."""
 
@@ -236,7 +196,7 @@ class _Watching(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in _AFFINE and func not in _NORMS:
+        if func not in AFFINE and func not in _NORMS:
             return func(*args, **kwargs)
         number, self._number = self._number, self._number + 1
         if not torch.is_grad_enabled():
@@ -260,7 +220,7 @@ class _Using(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func not in _AFFINE and func not in _NORMS:
+        if func not in AFFINE and func not in _NORMS:
             return func(*args, **kwargs)
         self._left -= 1
         if self._left != -1:
@@ -284,7 +244,7 @@ class _Whole:
         found: list[Tensor] = []
 
         def use(func: Any, *rest: Any, **named: Any) -> Tensor:
-            found.append(_AFFINE[func](gradient, shape, *rest, **named))
+            found.append(AFFINE[func](gradient, shape, *rest, **named))
             return torch.zeros((), dtype=gradient.dtype, device=gradient.device).expand(gradient.shape)
 
         self._fetching.again(self._like, self._number, use)

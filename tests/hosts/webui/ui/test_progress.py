@@ -4,8 +4,8 @@ import types
 
 import pytest
 
+from tome_ext.hosts.webui import progress
 from tome_ext.hosts.webui.sampling.progress import DONE
-from tome_ext.hosts.webui.ui import progress
 
 
 def state(done=None, **more):
@@ -66,7 +66,7 @@ def test_both_routes_tell_it_and_a_failure_costs_no_answer(host, monkeypatch):
     shared = host.fakes["modules.shared"]
     route = types.SimpleNamespace(path="/internal/progress", dependant=types.SimpleNamespace(call=lambda: answer(0.25)))
     other = types.SimpleNamespace(path="/other", dependant=types.SimpleNamespace(call=None))
-    from tome_ext.hosts.webui.ui import progress as loaded
+    from tome_ext.hosts.webui import progress as loaded
 
     loaded.add(types.SimpleNamespace(routes=[route, other, types.SimpleNamespace(path="/sdapi/v1/progress")]))
     monkeypatch.setattr(loaded.time, "time", lambda: 110.0)

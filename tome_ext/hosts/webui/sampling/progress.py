@@ -28,7 +28,7 @@ class StepProgress:
     """The share of one model call of the sampler that is done, while its rows are refined one after the other.
 
     The host counts whole steps, and everybody reads its count, so it stays as it is: the share stands beside it, where
-    :mod:`tome_ext.hosts.webui.ui.progress` finds it. ``work``: the passes that the rows' refinement takes.
+    :mod:`tome_ext.hosts.webui.progress` finds it. ``work``: the passes that the rows' refinement takes.
     """
 
     def __init__(self, index: int, images: int, work: float) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tome_ext.hosts.webui.ui import progress
+from tome_ext.hosts.webui import progress
 from tome_ext.hosts.webui.ui.options import TITLE, Options, arguments
 from tome_ext.hosts.webui.ui.preview import variants
 from tome_ext.prompts import PARSERS, GroupSyntaxError, read_prompt
