@@ -134,7 +134,7 @@ def test_one_full_pass_and_one_short_one_for_an_iteration(unet):
 
 @pytest.mark.parametrize("index", range(10))
 def test_the_window_is_a_fraction_of_the_run(unet, index):
-    settings = Settings(window_start=0.2, window_stop=0.5)
+    settings = Settings(every=1, window_start=0.2, window_stop=0.5)
     assert in_window(step_of(unet, 1, index=index), settings) == (2 <= index < 5)
 
 

@@ -51,7 +51,7 @@ def substituted(pipe: Any, prompt: Prompt) -> Conditioning:
 
 def composite_alone(pipe: Any, prompt: Prompt, settings: Settings | None = None) -> Conditioning:
     """The first thing's composite token as the whole context, with the clean prompt's pooled vector."""
-    tokens = _composed(pipe, prompt, settings or Settings(iterations=0))
+    tokens = _composed(pipe, prompt, settings or Settings(iterations=0, related_weight=1.0))
     return tokens.composites[:1], _pooled(pipe, prompt)
 
 

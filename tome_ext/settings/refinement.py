@@ -32,7 +32,7 @@ class RefinementSettings:
     every: int = setting(
         2,
         "Refine every n-th step",
-        "Refines only every n-th sampling step between the two; 1 takes each of them, at twice the extra cost of 2.",
+        "Refines only every n-th sampling step between the two; 2 halves the extra cost.",
         "Refinement",
         minimum=1,
         maximum=20,

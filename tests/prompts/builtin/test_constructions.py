@@ -145,4 +145,4 @@ def test_unknown_choices_are_errors():
     with pytest.raises(ValueError, match="parser must be one of"):
         read_prompt("a cat", parser="magic")
     with pytest.raises(ValueError, match="syntax must be one of"):
-        read_prompt("a cat", syntax="comfy")
+        read_prompt("a cat", syntax="magic")

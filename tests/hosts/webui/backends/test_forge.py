@@ -195,7 +195,8 @@ def test_attention_maps_need_no_gradient_and_change_nothing(host):
     from tome_ext.method.state import Tokens
 
     group = types.SimpleNamespace(
-        noun=[(0, 2)], group=types.SimpleNamespace(related=(), extra=(), noun=types.SimpleNamespace(text="cat"))
+        noun=[(0, 2)],
+        group=types.SimpleNamespace(related=(), extra=(), name="", noun=types.SimpleNamespace(text="cat")),
     )
     unet = host.patcher.model.diffusion_model
     tensors = {name: id(value) for name, value in unet.named_parameters()}

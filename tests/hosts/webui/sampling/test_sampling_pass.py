@@ -31,7 +31,7 @@ def by_hand(host, members="close"):
 @pytest.mark.parametrize("kind", ["sd15", "sdxl"])
 def test_the_model_sees_composite_tokens_and_clean_end_tokens_in_every_call(monkeypatch, kind):
     host = build(monkeypatch, sdxl=kind == "sdxl")
-    texts = host.run(Processing([PROMPT]), fast()).texts()
+    texts = host.run(Processing([PROMPT]), fast(related_weight=1.0)).texts()
     forget()
     assert len(texts) == 10
     for text in texts:
