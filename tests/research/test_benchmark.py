@@ -254,10 +254,8 @@ def test_the_method_is_told_what_belongs_together():
 def test_a_webui_is_asked_for_the_same_image():
     request = request_of(FAST, PROMPTS[0], 7, Sampling(steps=9, size=512))
     args = request["alwayson_scripts"]["ToMe Semantic Binding"]["args"]
-    assert args == [
-        True,
-        {"preset": "fast", "groups": "circle: red; square: blue", "clean_prompt": "a circle and a square", "ets": "on"},
-    ]
+    own = {"groups": "circle: red; square: blue", "clean_prompt": "a circle and a square"}
+    assert args == [True, {"preset": "fast", **own, "related_weight": 1.0, "ets": "on"}]
     assert (request["seed"], request["steps"], request["width"], request["prompt"]) == (7, 9, 512, PROMPTS[0].text)
     assert request_of(PLAIN, PROMPTS[0], 7, Sampling(size=512))["alwayson_scripts"]["ToMe Semantic Binding"][
         "args"
