@@ -92,6 +92,7 @@ CASES = {
     "The hero should have a confident presence, a red cat": "cat: red",
     "Her hair is wet and slicked back, and her eyes are blue": "eyes: blue",
     "((sultry flirty look)), a red cat": "cat: red",
+    "a volcano spewing fish into the blue sea, a dog beside the blue lake": "lake: blue",
     "1girl, in the dark, deep shadow, blue bangs, standing somewhere else": "bangs: blue",
 }
 

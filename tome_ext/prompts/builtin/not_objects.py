@@ -111,6 +111,9 @@ def why_not(words: list[Word], found: ParsedObject) -> str:
     if not (described or surface) and not lexicon.visible(head) and not _does_something(words, found):
         return NOT_A_THING
     linked = any(i > found.noun[-1] for i in found.related)
+    before = words[found.kept[0] - 1].low if found.determined and found.kept[0] else ""
+    if first == "the" and before == "into" and lexicon.place(head) and not linked:
+        return _SCENERY
     if not (described or linked or surface) and lexicon.place(head) and not lexicon.wearable(head):
         return _SCENERY
     return ""
