@@ -419,8 +419,7 @@ def test_every_preset(comfy, name):
 
 def test_settings_of_the_node_are_those_of_the_method(comfy):
     graph = refined(TEXT, seed=13)
-    graph["settings"] = node("ToMe_Settings", preset="balanced", iterations=2, layers="middle")
-    graph["positive"]["inputs"]["settings"] = ["settings", 0]
+    graph["settings"]["inputs"] |= {"iterations": 2, "layers": "middle"}
     first, second = losses(comfy.run(graph).text("told"), "entropy")
     assert len(first) == len(second) == 2
     told = comfy.run(graph).text("told")
@@ -461,7 +460,7 @@ def test_the_first_steps_are_those_of_diffusers(comfy):
     pipe.scheduler.set_timesteps(count)
     # ComfyUI's sampler begins with noise of the length √(1 + σ²), the scheduler with that of σ.
     latents = noise * (1 + float(pipe.scheduler.sigmas[0]) ** 2) ** 0.5 / float(pipe.scheduler.init_noise_sigma)
-    with attach(pipe, preset("balanced").replace(parser="builtin"), TEXT) as tome:
+    with attach(pipe, preset("balanced").replace(parser="builtin", every=1), TEXT) as tome:
         pipe(
             TEXT,
             negative_prompt="",

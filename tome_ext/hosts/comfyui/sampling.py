@@ -28,10 +28,9 @@ from tome_ext.hosts.common.maps import heat_maps
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.passes import uncompiled
 from tome_ext.method.backward.autograd import differentiable, ordinary
-from tome_ext.method.backward.quantised import NoGradient
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import inside, noise_place, reached
+from tome_ext.method.window import inside, noise_place, nothing_refined, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -173,7 +172,7 @@ class Refinement:
                 row = Row(bound, states, [Entry(image, objects) for image in range(images)])
                 assert run.course is not None
                 if bound.settings.refines and bound.prompt.located.groups and not run.course.refines(bound.settings):
-                    self._say(_not_in_window(run.course, bound.settings))
+                    self._say(nothing_refined(noise_place(run.course.levels[0]), bound.settings))
             self._report.entries += row.entries
             run.rows[key] = row
         return run.rows[key]
@@ -236,8 +235,6 @@ class Refinement:
                 raise _Interrupted from error
 
         def report(error: Exception) -> None:
-            if isinstance(error, NoGradient):
-                return  # no fault: the weights are of a kind that nothing can be refined with
             _log.exception("ToMe's refinement failed; the rest is sampled without it")
 
         try:
@@ -249,8 +246,7 @@ class Refinement:
             run.changes["checkpointing"] = attempt.settings.checkpointing
         if attempt.result is None:
             run.refinement_off = True
-            reason = "for want of memory, " if attempt.short_of_memory else ""
-            self._say(f"refinement failed {reason}so there is none from here on: {attempt.failure}")
+            self._say(attempt.failure)
             return
         tokens, latents, found = attempt.result
         state.tokens, state.at = tokens, run.call
@@ -264,10 +260,3 @@ class Refinement:
             self._report.notes.append(text)
             _log.warning("ToMe: %s", text)
             self._tell(text)
-
-
-def _not_in_window(course: Course, settings: Settings) -> str:
-    return (
-        f"no step is refined: the sampler begins at {noise_place(course.levels[0]):.2f} of the noise schedule, the "
-        f"window is {settings.window_start:g} to {settings.window_stop:g}"
-    )

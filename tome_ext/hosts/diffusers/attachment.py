@@ -28,7 +28,7 @@ from tome_ext.method.losses import paper_maps
 from tome_ext.method.objective import attention
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import inside, reached
+from tome_ext.method.window import inside, nothing_refined, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -159,11 +159,7 @@ class Attachment:
         """Tell the user of a run that has no step to refine."""
         coming = enumerate(schedule.coming, schedule.start)
         if not any(inside(place, index, self._settings) for index, place in coming):
-            begin, settings = schedule.coming[0], self._settings
-            self._reports.warn(
-                f"no step is refined: the call samples from {begin:.2f} of the noise schedule on, the window is "
-                f"{settings.window_start:g} to {settings.window_stop:g}"
-            )
+            self._reports.warn(nothing_refined(schedule.coming[0], self._settings))
 
     def _describe(self, unet: nn.Module, call: UNetCall, run: _Run, place: float) -> Step | None:
         """The call as the refinement sees it; None, once with a warning, for a scheduler it cannot follow."""
@@ -208,8 +204,8 @@ class Attachment:
         self._settings = attempt.settings
         if attempt.result is None:
             run.failed = True
-            reason = "for want of memory, " if attempt.short_of_memory else ""
-            self._reports.fail(f"refinement failed {reason}so the images have none from here on: {attempt.failure}")
+            _log.warning("ToMe: %s", attempt.failure)
+            self._reports.fail(attempt.failure)
             return None
         tokens, latents, found = attempt.result
         self._reports.note(run.index - run.schedule.start, tokens, found)
