@@ -1,5 +1,6 @@
 """Nodes and routes for the tests alone: a ControlNet of the embedded model's size, failures, memory."""
 
+import copy
 import gc
 import importlib
 
@@ -12,6 +13,7 @@ from aiohttp import web
 from server import PromptServer
 
 _broken = []
+_SCALE = 256
 
 
 class RandomControlNet:
@@ -37,24 +39,40 @@ class RandomControlNet:
         return (comfy.controlnet.ControlNet(net, load_device=torch.device("cpu")),)
 
 
-class FakeQuantised:
-    """A model whose UNet has one weight of whole numbers."""
+class Unpacks(comfy.ops.disable_weight_init.Linear):
+    """Whole numbers that become floats for each call."""
+
+    def forward(self, given):
+        return torch.nn.functional.linear(given, self.weight.to(given.dtype) / _SCALE, self.bias)
+
+
+class Rounds(comfy.ops.disable_weight_init.Linear):
+    """A product of whole numbers: no gradient passes."""
+
+    @torch.no_grad()
+    def forward(self, given):
+        size = given.abs().amax(-1, keepdim=True).clamp(min=1e-6) / 127
+        product = (given / size).round() @ self.weight.to(given.dtype).T
+        return product * size / _SCALE + (0 if self.bias is None else self.bias)
+
+
+class Quantised:
+    """A model whose UNet has some weights of whole numbers."""
 
     CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("MODEL",)
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",)}}
+        return {"required": {"model": ("MODEL",), "kind": (["Unpacks", "Rounds"],)}}
 
-    def make(self, model):
-        import copy
-
+    def make(self, model, kind):
         made = model.clone()
-        made.model = copy.copy(model.model)
-        made.model._modules = dict(model.model._modules)
-        unet = copy.copy(model.model.diffusion_model)
-        unet._parameters = {"extra": torch.nn.Parameter(torch.zeros(2, dtype=torch.int8), requires_grad=False)}
-        made.model._modules["diffusion_model"] = unet
+        made.model = copy.deepcopy(model.model)
+        for name, layer in made.model.diffusion_model.named_modules():
+            if name.endswith(".to_k"):
+                codes = (layer.weight.detach() * _SCALE).round().clamp(-127, 127).to(torch.int8)
+                layer.weight = torch.nn.Parameter(codes, requires_grad=False)
+                layer.__class__ = {"Unpacks": Unpacks, "Rounds": Rounds}[kind]
         return (made,)
 
 
@@ -91,4 +109,4 @@ async def _memory(request):
     )
 
 
-NODE_CLASS_MAPPINGS = {"Probe_ControlNet": RandomControlNet, "Probe_Quantised": FakeQuantised}
+NODE_CLASS_MAPPINGS = {"Probe_ControlNet": RandomControlNet, "Probe_Quantised": Quantised}
