@@ -281,6 +281,8 @@ FEATURES = [
     Feature("image to image, denoise 0.85", _image(0.85), 1),
     Feature("image to image, denoise 0.5", _image(0.5), 0, "no step is refined"),
     Feature("a second sampler at 1.5 times the size", _hires, 0, "no step is refined"),
+    Feature("v-prediction", _on_model("ModelSamplingDiscrete", sampling="v_prediction", zsnr=False), 2),
+    Feature("v-prediction, zero SNR", _on_model("ModelSamplingDiscrete", sampling="v_prediction", zsnr=True), 2),
     Feature("ToMe on both prompts", _negative, 4),
     Feature("a prompt of three chunks", _long, 2),
 ]
@@ -401,6 +403,43 @@ def test_groups_that_cannot_be_read_are_refused_before_anything_runs(comfy):
     graph["positive"]["inputs"]["groups"] = "circle: red:"
     with pytest.raises(AssertionError, match="groups"):
         comfy.queue(graph)
+
+
+def checkpoint(comfy, kind, graph):
+    """The workflow on a small random model that the host recognises as one of a ``kind``."""
+    name = comfy.ask("/tome_test/checkpoint", {"kind": kind})["name"]
+    graph["vae"] = graph["load"]
+    graph["load"] = node("CheckpointLoaderSimple", ckpt_name=name)
+    graph["decode"]["inputs"]["vae"] = ["vae", 2]
+    return graph
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sd2"])
+def test_stable_diffusion_1_and_2_are_merged_and_refined(comfy, table, kind):
+    made = comfy.run(checkpoint(comfy, kind, refined(TEXT, maps=True)))
+    told = made.text("told")
+    assert "failed" not in told
+    assert steps(told) == 2
+    assert "circle: red" in made.text("positive")
+    merged = checkpoint(comfy, kind, refined(TEXT))
+    merged["sample"]["inputs"]["model"] = ["load", 0]
+    without = checkpoint(comfy, kind, plain(TEXT))
+    pictures = [made.pictures(), comfy.run(merged).pictures(), comfy.run(without).pictures()]
+    assert not any(same(pictures[one], pictures[two]) for one, two in ((0, 1), (0, 2), (1, 2)))
+    table.append(f"| {kind} | {steps(told)} | as usual |")
+
+
+def test_stable_diffusion_3_goes_through_unchanged(comfy, table):
+    graph = checkpoint(comfy, "sd3", refined(TEXT))
+    without = checkpoint(comfy, "sd3", plain(TEXT))
+    for one in (graph, without):
+        one["latent"]["class_type"] = "EmptySD3LatentImage"
+        one["decode"] = node("Probe_LatentPicture", samples=["sample", 0])
+    made = comfy.run(graph)
+    assert "not refined: SD3 has no UNet with cross-attention" in made.text("told")
+    assert "Not merged: its text encoders (l, g, t5xxl) are not CLIP alone" in made.text("positive")
+    assert same(made.pictures(), comfy.run(without).pictures())
+    table.append("| sd3 | 0 | not refined |")
 
 
 @pytest.mark.parametrize("kind", ["Unpacks", "Rounds"])

@@ -76,6 +76,19 @@ class Quantised:
         return (made,)
 
 
+class LatentPicture:
+    """Three channels of latents as a picture, for those that no small autoencoder decodes."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"samples": ("LATENT",)}}
+
+    def make(self, samples):
+        return (samples["samples"][:, :3].movedim(1, -1).float().cpu().div(8).add(0.5).clamp(0, 1),)
+
+
 @PromptServer.instance.routes.post("/tome_test/break")
 async def _break(request):
     """Have a function of the extension fail: ``what`` is its dotted name, empty to mend all."""
@@ -95,6 +108,14 @@ async def _break(request):
     return web.json_response({})
 
 
+@PromptServer.instance.routes.post("/tome_test/checkpoint")
+async def _checkpoint(request):
+    """Write a small checkpoint of a ``kind``; its name."""
+    from .checkpoints import write
+
+    return web.json_response({"name": write((await request.json())["kind"])})
+
+
 @PromptServer.instance.routes.get("/tome_test/memory")
 async def _memory(request):
     """What the process holds."""
@@ -109,4 +130,8 @@ async def _memory(request):
     )
 
 
-NODE_CLASS_MAPPINGS = {"Probe_ControlNet": RandomControlNet, "Probe_Quantised": Quantised}
+NODE_CLASS_MAPPINGS = {
+    "Probe_ControlNet": RandomControlNet,
+    "Probe_Quantised": Quantised,
+    "Probe_LatentPicture": LatentPicture,
+}
