@@ -63,16 +63,16 @@ class Quantised:
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",), "kind": (["Unpacks", "Rounds"],)}}
+        return {"required": {"model": ("MODEL",), "weights": (["Unpacks", "Rounds"],)}}
 
-    def make(self, model, kind):
+    def make(self, model, weights):
         made = model.clone()
         made.model = copy.deepcopy(model.model)
         for name, layer in made.model.diffusion_model.named_modules():
             if name.endswith(".to_k"):
                 codes = (layer.weight.detach() * _SCALE).round().clamp(-127, 127).to(torch.int8)
                 layer.weight = torch.nn.Parameter(codes, requires_grad=False)
-                layer.__class__ = {"Unpacks": Unpacks, "Rounds": Rounds}[kind]
+                layer.__class__ = {"Unpacks": Unpacks, "Rounds": Rounds}[weights]
         return (made,)
 
 
