@@ -103,7 +103,7 @@ _LAST = """() => {
 _BUILT = {
     "ToMe Load Shapes Model": {},
     "ToMe Text Encode": {"text": "a red circle and a blue square"},
-    "CLIP Text Encode": {},
+    "CLIP Text Encode (Prompt)": {},
     "Empty Latent Image": {"width": 192, "height": 192},
     "ToMe Refine": {"attention_maps": True},
     "KSampler": {"steps": 10, "cfg": 4},

@@ -240,14 +240,18 @@ def _bound(clip: Any, text: str, own: Settings, plain: list[Any], made: dict[str
 
 
 def _teller(node: Any) -> Callable[[str], None]:
-    """Shows text under a node of the page."""
+    """Shows a line under a node of the page, where it stays until there is another."""
 
     def tell(text: str) -> None:
         from server import PromptServer
 
         server = getattr(PromptServer, "instance", None)
-        if server is not None and node is not None:
+        if server is None or node is None:
+            return
+        try:
             server.send_progress_text(f"ToMe: {text}", node)
+        except Exception:
+            _log.exception("ToMe: a line could not be shown in the page")
 
     return tell
 

@@ -53,7 +53,7 @@ class _Interrupted(BaseException):
 
 
 class Refinement:
-    """ToMe in the sampling runs of one model. ``tell`` shows a note to the user; ``report`` is of the last run."""
+    """ToMe in the sampling runs of one model. ``report`` is of the last one, ``tell`` shows the user a line of it."""
 
     def __init__(self, report: RunReport, tell: Tell, *, maps: bool) -> None:
         self._report, self._tell, self._maps = report, tell, maps
@@ -70,6 +70,7 @@ class Refinement:
             return made
         finally:
             self._run = before
+            self._tell(self._report.line())
 
     def predict_noise(self, executor: Any, *args: Any, **more: Any) -> Any:
         """The sampler calls the model: a step may be refined again."""
