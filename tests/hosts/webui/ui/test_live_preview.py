@@ -147,19 +147,20 @@ def test_a_thousand_keystrokes_leave_nothing_behind(open_page):
     def counted():
         client.send("HeapProfiler.collectGarbage")
         found = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
-        return found["JSEventListeners"], found["Nodes"]
+        return found["JSEventListeners"], found["Nodes"], found["JSHeapUsedSize"]
 
     page.enable()
     typed(page, "a red cat and a blue dog")
     page.shown("cat: red")
     page.page.wait_for_timeout(2000)
-    listeners, nodes = counted()
+    listeners, nodes, heap = counted()
     for _ in range(21):
         page.prompt("")
         typed(page, "a red cat and a blue dog and a green bird wearing ")
     page.prompt("a red cat and a blue dog")
     page.shown("cat: red", "dog: blue")
     page.page.wait_for_timeout(2000)
-    now, nodes_now = counted()
-    assert now <= listeners + 20
+    listeners_now, nodes_now, heap_now = counted()
+    assert listeners_now <= listeners + 20
     assert nodes_now <= nodes + 2000
+    assert heap_now <= heap + 3e6
