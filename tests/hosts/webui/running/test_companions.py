@@ -104,6 +104,25 @@ def test_a_dynamic_prompt_is_read_as_it_comes_out(servers):
         assert alone.infotexts == [text]
 
 
+def test_a_wildcard_is_read_as_it_comes_out(servers, tmp_path):
+    folder = "stable-diffusion-webui-wildcards"
+    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), folder).is_dir():
+        pytest.skip(f"WEBUI_COMPANIONS has no {folder}")
+    (tmp_path / "colour.txt").write_text("green\nyellow\nblack\n")
+    (tmp_path / "how.txt").write_text("<tome:fast>\n<tome:off>\n")
+    server = servers(f"--wildcards-dir {tmp_path}", companions=(folder,))
+    server.load("sd15")
+    made = server.make(prompt="a __colour__ cat and a blue dog __how__", steps=4, n_iter=6)
+    seen = set()
+    for number, (pixels, text) in enumerate(zip(made.pixels, made.infotexts, strict=True)):
+        prompt = text.splitlines()[0]
+        seen.add("<tome:fast>" in prompt)
+        assert ("ToMe version" in text) == ("<tome:fast>" in prompt)
+        alone = server.make(prompt=prompt, steps=4, seed=1 + number)
+        assert np.array_equal(alone.pixels[0], pixels)
+    assert seen == {True, False}
+
+
 def test_an_idle_controlnet_leaves_the_image_of_tome(servers):
     companion = COMPANIONS[2]
     if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), companion.folder).is_dir():

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.hosts.running import EXTENSION
+
 pytestmark = pytest.mark.webui
 
 
@@ -137,6 +139,28 @@ def test_the_page_without_the_live_preview_sends_nothing_while_one_types(open_pa
         assert "tome-stale" in page.control("preview_result").get_attribute("class")
     finally:
         webui.ask("/sdapi/v1/options", {"tome_live_preview": True})
+
+
+def test_the_page_in_another_language(open_page):
+    """As the host serves it when it is started in that language."""
+    german = (EXTENSION["sd-webui-tome"] / "localizations" / "de_DE.json").read_text(encoding="utf-8")
+    page = open_page()
+    page.page.add_init_script(
+        f"Object.defineProperty(window, 'localization', {{get: () => ({german}), set: () => undefined}})"
+    )
+    page.page.reload()
+    page.page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
+    page.page.wait_for_timeout(4000)
+    page.enable()
+    page.prompt("a red cat and a blue dog")
+    page.shown("Bereinigter Prompt:", "cat: red")
+    page.says("Geschätzter Rechenaufwand:")
+    page.small(steps="10")
+    page.generate()
+    said = page.page.locator("#txt2img_results").inner_text()
+    assert "ToMe verband cat: red; dog: blue (" in said
+    assert "1 von 10 Schritten verfeinert" in said
+    page.shot("german")
 
 
 def test_a_thousand_keystrokes_leave_nothing_behind(open_page):
