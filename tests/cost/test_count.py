@@ -10,20 +10,9 @@ import torch
 from tome_ext.cli import main
 from tome_ext.cost.count import GIB, Run, count
 from tome_ext.cost.meter import Meter
-from tome_ext.cost.models import architecture
 from tome_ext.method.attention import AttentionRecorder
 from tome_ext.method.layers import select_layers
 from tome_ext.settings import preset
-
-
-@pytest.fixture(scope="module")
-def sdxl():
-    return architecture("sdxl")
-
-
-@pytest.fixture(scope="module")
-def sd15():
-    return architecture("sd15")
 
 
 def one_pass(model, latent: int, layers: str | None = None, tokens: int = 77) -> tuple[float, float, float]:
@@ -83,9 +72,9 @@ def test_the_sdxl_and_sd15_unets_have_their_public_number_of_weights(sdxl, sd15)
     assert sum(p.numel() for p in sd15.unet.parameters()) == 859_520_964
 
 
-def test_fast_costs_a_text_encoding_and_keeps_nothing(sdxl, sd15):
-    for model, size in ((sdxl, 1024), (sd15, 512)):
-        cost = count(model, preset("fast"), Run(width=size, height=size))
+def test_fast_costs_a_text_encoding_and_keeps_nothing(counted):
+    for name, size in (("sdxl", 1024), ("sd15", 512)):
+        cost = counted(name, preset("fast"), Run(width=size, height=size))
         assert 1 < cost.ratio <= 1.005
         assert (cost.peak_saved, cost.peak_live, cost.refined_steps) == (0, 0, 0)
 
@@ -157,13 +146,12 @@ def test_mistakes_are_told(capsys, flags, words):
     [("sdxl", 1.0834, 1.9322, 1.1009, 0.2351), ("sd15", 1.0782, 0.7571, 1.0867, 0.1385)],
 )
 def test_balanced_meets_its_target_counted_over_the_whole_run(
-    request, name, ratio, kept, checkpointed, kept_checkpointed
+    counted, name, ratio, kept, checkpointed, kept_checkpointed
 ):
     """At most 1.10 times plain sampling, 1.15 with checkpointing, and 2 GiB."""
-    model = request.getfixturevalue(name)
     size = 1024 if name == "sdxl" else 512
     run = Run(width=size, height=size)
-    auto, on = (count(model, preset("balanced").replace(checkpointing=mode), run) for mode in ("auto", "on"))
+    auto, on = (counted(name, preset("balanced").replace(checkpointing=mode), run) for mode in ("auto", "on"))
     for cost in (auto, on):
         assert cost.ratio <= (1.15 if cost is on else 1.10)
         assert cost.peak_saved <= 2 * GIB

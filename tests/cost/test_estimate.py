@@ -6,18 +6,11 @@ import sys
 import pytest
 
 from tests.counting import calls
-from tome_ext.cost.count import GIB, Run, count
+from tome_ext.cost.count import GIB, Run
 from tome_ext.cost.estimate import estimate
-from tome_ext.cost.models import architecture
 from tome_ext.cost.table import _pass
 from tome_ext.embedded.counts import saved_bytes
 from tome_ext.settings import Settings, preset
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {"sdxl": architecture("sdxl"), "sd15": architecture("sd15")}
-
 
 CASES = [
     ("fast", {}, "sd15", {}),
@@ -27,6 +20,19 @@ CASES = [
     ("reference", {"iterations": 2, "binding_iterations": 1}, "sd15", {"objects": 3, "steps": 50}),
     ("reference-attributes", {"iterations": 1}, "sd15", {"objects": 1}),
     ("balanced", {"checkpointing": "on"}, "sd15", {}),
+    ("balanced", {"binding_weight": 0.0, "layers": "paper"}, "sd15", {}),
+    (
+        "balanced",
+        {
+            "entropy_weight": 0.0,
+            "order": "separate",
+            "phrase_latent": "own",
+            "binding_iterations": 1,
+            "iterations": 0,
+        },
+        "sd15",
+        {},
+    ),
     ("paper", {"iterations": 1, "every": 2, "entropy_weight": 0.0}, "sd15", {"objects": 2, "batch": 2}),
     ("balanced", {"binding_weight": 0.0, "layers": "middle"}, "sd15", {"steps": 50, "batch": 3}),
     ("reference", {"iterations": 1, "latent_step": 0.0}, "sd15", {"objects": 1, "width": 768, "height": 448}),
@@ -35,13 +41,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "changes", "model", "run"), CASES)
-def test_the_estimate_agrees_with_what_is_counted_within_one_percent(models, name, changes, model, run):
+def test_the_estimate_agrees_with_what_is_counted_within_one_percent(counted, name, changes, model, run):
     settings = preset(name).replace(**changes)
     size = {} if model == "sdxl" else {"width": 512, "height": 512}
-    counted = count(models[model], settings, Run(**{**size, **run}))
+    ratio = counted(model, settings, Run(**{**size, **run})).ratio
     estimated = estimate(settings, model, **run)
-    assert estimated == pytest.approx(counted.ratio, rel=0.01)
-    assert estimated - 1 == pytest.approx(counted.ratio - 1, rel=0.01)
+    assert estimated == pytest.approx(ratio, rel=0.01)
+    assert estimated - 1 == pytest.approx(ratio - 1, rel=0.01)
 
 
 def test_layers_by_name_are_estimated_by_their_share_of_a_pass():
@@ -51,8 +57,8 @@ def test_layers_by_name_are_estimated_by_their_share_of_a_pass():
 
 
 @pytest.mark.parametrize(("side", "model"), [(96, "sdxl"), (48, "sd15")])
-def test_what_a_row_saves_is_known_for_sizes_that_were_not_counted(models, side, model):
-    counted = _pass(models[model], side, None, 77).peak_saved
+def test_what_a_row_saves_is_known_for_sizes_that_were_not_counted(request, side, model):
+    counted = _pass(request.getfixturevalue(model), side, None, 77).peak_saved
     assert saved_bytes(model, side, side) == pytest.approx(counted, rel=0.01)
     assert counted > 0.1 * GIB
 

@@ -51,6 +51,13 @@ def test_a_broken_file_is_named_and_the_others_are_read(tmp_path, content):
     assert problem.startswith("bad.json was skipped: ")
 
 
+@pytest.mark.parametrize(("size", "read"), [(100_000, True), (100_001, False)])
+def test_a_file_has_at_most_100000_bytes(tmp_path, size, read):
+    content = json.dumps({"name": "padded", "values": {"iterations": 4}})
+    (tmp_path / "padded.json").write_text(content.ljust(size), encoding="utf-8")
+    assert ("padded" in own_presets.load(tmp_path).values) is read
+
+
 @pytest.mark.parametrize("name", [*PRESETS, "custom", "off", "", "..", "a/b", "a:b", "a;b", "a>b", "a,b", "x" * 61])
 def test_a_name_that_other_places_could_not_hold_is_refused(tmp_path, name):
     with pytest.raises(SettingError):

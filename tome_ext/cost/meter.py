@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 
@@ -28,6 +29,8 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak_saved = self.peak_live = 0
         self._live = 0
         self._went_back = False
+        # The shapes that an operation makes of those that it was given.
+        self._shapes: dict[object, Any] = {}
         # The address of every storage that is known, and what tells when it is gone.
         self._known: dict[int, object] = {
             tensor.untyped_storage()._cdata: None
@@ -49,7 +52,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if goes_back and not self._went_back:
             self.peak_saved = max(self.peak_saved, self._live)
         self._went_back = goes_back
-        result = func(*args, **kwargs)
+        result = self._run(func, args, kwargs)
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             count = formula(*args, **kwargs, out_val=result)
@@ -59,6 +62,18 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(value, Tensor):
                 self._watch(value.untyped_storage())
         self.peak_live = max(self.peak_live, self._live)
+        return result
+
+    def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """The result of ``func``; on meta tensors, the shapes found once are used again: finding them is slow."""
+        key = (func, _key(args), *((name, _key(value)) for name, value in kwargs.items()))
+        found = self._shapes.get(key)
+        if found is not None:
+            return tuple(_empty(*shape) for shape in found) if isinstance(found, list) else _empty(*found)
+        result = func(*args, **kwargs)
+        made = list(result) if isinstance(result, tuple) else [result]
+        if key not in self._shapes and _is_new(made, func, args):
+            self._shapes[key] = [_shape(value) for value in made] if isinstance(result, tuple) else _shape(result)
         return result
 
     def _watch(self, storage: torch.UntypedStorage) -> None:
@@ -72,3 +87,28 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         self._known[key] = weakref.ref(storage, forget)
         self._live += size
+
+
+def _key(value: object) -> object:
+    """What the shapes of a result depend on, of an operation's argument."""
+    if isinstance(value, Tensor):
+        return (*_shape(value), value.device.type)
+    if isinstance(value, (tuple, list)):
+        return tuple([_key(item) for item in value])
+    return type(value), value
+
+
+def _shape(tensor: Tensor) -> tuple[torch.Size, tuple[int, ...], torch.dtype]:
+    return tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _empty(size: torch.Size, stride: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty_strided(size, stride, dtype=dtype, device="meta")
+
+
+def _is_new(made: list[Any], func: Any, args: Any) -> bool:
+    """Whether an operation made nothing but tensors on meta, with memory of their own."""
+    if func._schema.is_mutable or any(not isinstance(value, Tensor) or not value.is_meta for value in made):
+        return False
+    given = {value.untyped_storage()._cdata for value in tree_leaves(args) if isinstance(value, Tensor)}
+    return given.isdisjoint(value.untyped_storage()._cdata for value in made)

@@ -353,6 +353,21 @@ def test_texts_are_encoded_as_the_host_does_and_leave_no_note(host):
     assert host.noted.last_extra_generation_params == {"Emphasis": "theirs"}
 
 
+def test_beside_forge_couple_nothing_is_refined(host):
+    def of_others(q, k, v, options):
+        return q, k, v
+
+    def couples(q, k, v, options):
+        return q, k, v
+
+    couples.__module__ = "lib_couple.attention_couple"
+    patches = {"attn2_patch": [of_others]}
+    host.patcher.model_options["transformer_options"] = {"patches": patches}
+    assert host.host.pass_obstacle() == ""
+    patches["attn2_patch"].append(couples)
+    assert "forge-couple gives each region a text of its own" in host.host.pass_obstacle()
+
+
 def test_a_flow_matching_model_is_merged_only(host):
     """Its latents are (1 − σ)·x0 + σ·ε: what the UNet is given is not divided by √(1 + σ²)."""
     assert host.host.refinement_obstacle() == ""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.hosts.webui.running.server import Server
+from tests.hosts.webui.running.server import HOST, Server
 
 pytestmark = pytest.mark.webui
 
@@ -35,13 +35,18 @@ def _stripes() -> str:
 
 @dataclass(frozen=True)
 class Companion:
-    """``model``: where its API lists the models that it needs, by which name, and how the request takes one."""
+    """``model``: where its API lists the models that it needs, by which name, and how the request takes one.
+
+    ``acts``: whether the image with ToMe is another one. ``hosts``: where it runs; all if empty.
+    """
 
     name: str
     folder: str
     asks: dict[str, Any] = field(default_factory=dict)
     comments: tuple[str, ...] = ()
     model: tuple[str, str] = ("", "")
+    acts: bool = True
+    hosts: tuple[str, ...] = ()
 
     def request(self, server: Server) -> dict[str, Any]:
         if not self.model[0]:
@@ -65,12 +70,31 @@ def _regional(calculation: str, *comments: str) -> Companion:
     return Companion("Regional Prompter", "sd-webui-regional-prompter", asks, comments)
 
 
+_COUPLE = Companion(
+    "Forge Couple",
+    "sd-forge-couple",
+    {
+        "prompt": "a red cat and a yellow bird\na blue dog and a green car",
+        "alwayson_scripts": {
+            "Forge Couple": {
+                "args": [True, False, "Basic", "", "Horizontal", "None", 0.5, [], "off", False, False],
+            }
+        },
+    },
+    (
+        "ToMe: tokens are merged, not refined: "
+        "forge-couple gives each region a text of its own, and ToMe has no part in those",
+    ),
+    acts=False,
+    hosts=("forge", "neo"),
+)
 COMPANIONS = [
     Companion("Dynamic Prompts", "sd-dynamic-prompts", {"prompt": "a {red|green} cat and a blue dog"}),
     Companion("ADetailer", "adetailer", model=("/adetailer/v1/ad_model", "ad_model")),
     Companion("ControlNet", "sd-webui-controlnet", model=("/controlnet/model_list", "model_list")),
     _regional("Attention", DIVIDED),
     _regional("Latent"),
+    _COUPLE,
 ]
 
 
@@ -78,6 +102,8 @@ COMPANIONS = [
 def test_beside(servers, companion: Companion):
     if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), companion.folder).is_dir():
         pytest.skip(f"WEBUI_COMPANIONS has no {companion.folder}")
+    if companion.hosts and HOST not in companion.hosts:
+        pytest.skip(f"{companion.name} does not run on {HOST}")
     server = servers(os.environ.get("WEBUI_COMPANION_FLAGS", ""), companions=(companion.folder,))
     server.load("sd15")
     request = companion.request(server)
@@ -86,7 +112,8 @@ def test_beside(servers, companion: Companion):
     first = server.make({}, **request)
     assert tuple(server.comments()) == companion.comments
     assert server.make({}, **request) == first
-    assert all(not np.array_equal(a, b) for a, b in zip(first.pixels[:2], beside.pixels[:2], strict=True))
+    same = [np.array_equal(a, b) for a, b in zip(first.pixels[:2], beside.pixels[:2], strict=True)]
+    assert same == [not companion.acts] * 2
     assert server.make(**request) == beside
     assert server.make(**SMALL) == plain
 
@@ -102,6 +129,25 @@ def test_a_dynamic_prompt_is_read_as_it_comes_out(servers):
         alone = server.make({}, prompt=text.splitlines()[0], steps=4, seed=1 + number)
         assert np.abs(alone.pixels[0] - pixels).max() <= 1
         assert alone.infotexts == [text]
+
+
+def test_a_wildcard_is_read_as_it_comes_out(servers, tmp_path):
+    folder = "stable-diffusion-webui-wildcards"
+    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), folder).is_dir():
+        pytest.skip(f"WEBUI_COMPANIONS has no {folder}")
+    (tmp_path / "colour.txt").write_text("green\nyellow\nblack\n")
+    (tmp_path / "how.txt").write_text("<tome:fast>\n<tome:off>\n")
+    server = servers(f"--wildcards-dir {tmp_path}", companions=(folder,))
+    server.load("sd15")
+    made = server.make(prompt="a __colour__ cat and a blue dog __how__", steps=4, n_iter=6)
+    seen = set()
+    for number, (pixels, text) in enumerate(zip(made.pixels, made.infotexts, strict=True)):
+        prompt = text.splitlines()[0]
+        seen.add("<tome:fast>" in prompt)
+        assert ("ToMe version" in text) == ("<tome:fast>" in prompt)
+        alone = server.make(prompt=prompt, steps=4, seed=1 + number)
+        assert np.array_equal(alone.pixels[0], pixels)
+    assert seen == {True, False}
 
 
 def test_an_idle_controlnet_leaves_the_image_of_tome(servers):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import time
@@ -49,6 +50,11 @@ class Page:
             self.page.locator(f"#script_{self.tab}_tome_semantic_binding_enabled .label-wrap").first.click()
         self.becomes("enabled", True)
 
+    def disable(self):
+        if self.value("enabled"):
+            self.page.locator(f"#script_{self.tab}_tome_semantic_binding_enabled-visible-checkbox").click()
+        self.becomes("enabled", False)
+
     def choose(self, name, option):
         box = self.control(name).locator("input").first
         box.click()
@@ -69,16 +75,32 @@ class Page:
             box.fill(value)
             box.press("Tab")
 
+    def seed(self, number):
+        box = self.page.locator(f"#{self.tab}_seed input").first
+        box.fill(str(number))
+        box.press("Tab")
+
     def generate(self):
         """Click, wait, and return the infotext below the image."""
-        before = self.infotext()
+        before = self._source()
         self.page.locator(f"#{self.tab}_generate").click()
         end = time.monotonic() + 240
         while time.monotonic() < end:
             self.page.wait_for_timeout(300)
-            if self.infotext() not in ("", before):
+            done = self.page.locator(f"#{self.tab}_interrupt").is_hidden()
+            if done and self._source() not in (None, before) and self.infotext():
                 return self.infotext()
         raise TimeoutError("no image")
+
+    def _source(self):
+        """The address of the image in the gallery."""
+        found = self.page.locator(f"#{self.tab}_gallery img[src*='file=']")
+        return found.last.get_attribute("src") if found.count() else None
+
+    def image(self):
+        """The image in the gallery, as a file in base64."""
+        read = "async address => [...new Uint8Array(await (await fetch(address)).arrayBuffer())]"
+        return base64.b64encode(bytes(self.page.evaluate(read, self._source()))).decode()
 
     def infotext(self):
         text = self.page.locator(f"#html_info_{self.tab}").first.inner_text()
@@ -118,3 +140,16 @@ class Page:
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             (locator or self.page).screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def send_from_png_info(page, image):
+    page.page.locator("#tabs > .tab-nav button", has_text="PNG Info").click()
+    upload = page.page.locator("#pnginfo_image input[type=file], #tab_pnginfo input[type=file]").first
+    clear = page.page.locator("#tab_pnginfo button[aria-label=Clear], #tab_pnginfo button[aria-label='Remove Image']")
+    if clear.count():
+        clear.first.click()
+    upload.set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": base64.b64decode(image)})
+    page.page.locator("#tab_pnginfo", has_text="Seed: 1").wait_for()
+    page.page.wait_for_timeout(1000)
+    page.page.locator("#tab_pnginfo #txt2img_tab").click()
+    page.page.wait_for_timeout(2500)

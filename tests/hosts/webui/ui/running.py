@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import os
 import urllib.error
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from tests.hosts.running import EXTENSION, HOST, TITLE, RunningWebUI
 
@@ -49,3 +54,8 @@ def request(args: Any = None, **more: Any) -> dict[str, Any]:
     size |= {"hr_additional_modules": ["Use same choices"]} if HOST in ("forge", "neo") else {}
     fixed = {"prompt": "a red cat and a blue dog", "seed": 1, "sampler_name": "Euler", **size}
     return {**fixed, **scripts, **more}
+
+
+def pixels(encoded: str) -> str:
+    """What stands for the pixels of an image file in base64; its infotext is another matter."""
+    return hashlib.sha256(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB").tobytes()).hexdigest()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
-from tests.hosts.webui.ui.page import Page
+from tests.hosts.webui.ui.page import Page, send_from_png_info
 
 pytestmark = pytest.mark.webui
 
@@ -27,6 +25,24 @@ def test_the_panel_opens_and_previews_in_both_tabs_and_themes(open_page, tab, th
     )
     assert len(set(colours)) == 2
     page.shot(f"panel-{tab}-{theme}", page.control("enabled"))
+
+
+@pytest.mark.parametrize("width", [420, 1024, 1920])
+def test_nothing_of_the_panel_is_wider_than_the_page(open_page, width):
+    page = open_page()
+    page.page.set_viewport_size({"width": width, "height": 1400})
+    page.prompt(PROMPT)
+    page.enable()
+    page.unfold()
+    page.shown("cat: wearing, sunglasses")
+    panel = page.control("enabled")
+    wide = panel.evaluate(
+        "panel => [...panel.querySelectorAll('*')].filter(e => e.offsetParent && e.getBoundingClientRect().width"
+        " && (e.getBoundingClientRect().right > panel.getBoundingClientRect().right + 2"
+        " || e.getBoundingClientRect().right > innerWidth + 1)).map(e => e.id || e.className)"
+    )
+    page.shot(f"width-{width}", panel)
+    assert wide == []
 
 
 def test_the_preview_follows_the_prompt_and_the_groups_box(open_page):
@@ -94,19 +110,6 @@ def test_an_image_its_infotext_and_back_through_png_info(open_page, webui):
     assert (page.value("groups"), page.value("noun_weight"), page.value("hires")) == ("cat: red", "1", "merge")
     send_from_png_info(page, webui.image()[0])
     page.becomes("enabled", False)
-
-
-def send_from_png_info(page, image):
-    page.page.locator("#tabs > .tab-nav button", has_text="PNG Info").click()
-    upload = page.page.locator("#pnginfo_image input[type=file], #tab_pnginfo input[type=file]").first
-    clear = page.page.locator("#tab_pnginfo button[aria-label=Clear], #tab_pnginfo button[aria-label='Remove Image']")
-    if clear.count():
-        clear.first.click()
-    upload.set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": base64.b64decode(image)})
-    page.page.locator("#tab_pnginfo", has_text="Seed: 1").wait_for()
-    page.page.wait_for_timeout(1000)
-    page.page.locator("#tab_pnginfo #txt2img_tab").click()
-    page.page.wait_for_timeout(2500)
 
 
 def test_send_to_img2img_takes_the_settings_along(open_page):

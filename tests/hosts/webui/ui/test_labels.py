@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,16 @@ TRANSLATIONS = sorted((ROOT / "localizations").glob("*.json"))
 def test_the_translators_template_holds_what_the_controls_say():
     said = "run: python -m tome_ext.hosts.webui.ui.labels > docs/controls.json"
     assert json.loads(TEMPLATE.read_text(encoding="utf-8")) == template(), said
+
+
+def test_the_template_is_printed_by_the_command_and_not_by_an_import():
+    name = "tome_ext.hosts.webui.ui.labels"
+    run, imported = (
+        subprocess.run([sys.executable, *flags], cwd=ROOT, capture_output=True, text=True, encoding="utf-8").stdout
+        for flags in (["-X", "utf8", "-m", name], ["-c", f"import {name}"])
+    )
+    assert json.loads(run) == template()
+    assert imported == ""
 
 
 def test_the_template_is_no_language():

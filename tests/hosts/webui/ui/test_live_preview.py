@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.hosts.running import EXTENSION
+
 pytestmark = pytest.mark.webui
 
 
@@ -139,6 +141,28 @@ def test_the_page_without_the_live_preview_sends_nothing_while_one_types(open_pa
         webui.ask("/sdapi/v1/options", {"tome_live_preview": True})
 
 
+def test_the_page_in_another_language(open_page):
+    """As the host serves it when it is started in that language."""
+    german = (EXTENSION["sd-webui-tome"] / "localizations" / "de_DE.json").read_text(encoding="utf-8")
+    page = open_page()
+    page.page.add_init_script(
+        f"Object.defineProperty(window, 'localization', {{get: () => ({german}), set: () => undefined}})"
+    )
+    page.page.reload()
+    page.page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
+    page.page.wait_for_timeout(4000)
+    page.enable()
+    page.prompt("a red cat and a blue dog")
+    page.shown("Bereinigter Prompt:", "cat: red")
+    page.says("Geschätzter Rechenaufwand:")
+    page.small(steps="10")
+    page.generate()
+    said = page.page.locator("#txt2img_results").inner_text()
+    assert "ToMe verband cat: red; dog: blue (" in said
+    assert "von 10 Schritten verfeinert" in said
+    page.shot("german")
+
+
 def test_a_thousand_keystrokes_leave_nothing_behind(open_page):
     page = open_page()
     client = page.page.context.new_cdp_session(page.page)
@@ -147,19 +171,20 @@ def test_a_thousand_keystrokes_leave_nothing_behind(open_page):
     def counted():
         client.send("HeapProfiler.collectGarbage")
         found = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
-        return found["JSEventListeners"], found["Nodes"]
+        return found["JSEventListeners"], found["Nodes"], found["JSHeapUsedSize"]
 
     page.enable()
     typed(page, "a red cat and a blue dog")
     page.shown("cat: red")
     page.page.wait_for_timeout(2000)
-    listeners, nodes = counted()
+    listeners, nodes, heap = counted()
     for _ in range(21):
         page.prompt("")
         typed(page, "a red cat and a blue dog and a green bird wearing ")
     page.prompt("a red cat and a blue dog")
     page.shown("cat: red", "dog: blue")
     page.page.wait_for_timeout(2000)
-    now, nodes_now = counted()
-    assert now <= listeners + 20
+    listeners_now, nodes_now, heap_now = counted()
+    assert listeners_now <= listeners + 20
     assert nodes_now <= nodes + 2000
+    assert heap_now <= heap + 3e6

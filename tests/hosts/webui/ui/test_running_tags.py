@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 import json
 
 import pytest
-from PIL import Image
 
-from tests.hosts.webui.ui.running import request
+from tests.hosts.webui.ui.running import pixels, request
 
 pytestmark = pytest.mark.webui
 
 PROMPT = "a red cat and a blue dog"
-
-
-def pixels(encoded):
-    """What stands for the pixels of an image; its infotext is another matter."""
-    return hashlib.sha256(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB").tobytes()).hexdigest()
 
 
 def image(webui, args=None, **more):

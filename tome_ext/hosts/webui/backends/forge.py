@@ -24,6 +24,7 @@ from tome_ext.hosts.webui.backends.patcher import (
     options_of_pass,
     patched,
     predict_elsewhere,
+    texts_by_region,
     unet_of,
 )
 from tome_ext.hosts.webui.backends.tokenizers import engine_tokenizer
@@ -54,6 +55,12 @@ class Forge(A1111):
         if self.unet() is not None and flow_matching(shared.sd_model.forge_objects.unet.model):
             return "this is a flow-matching model, whose noise the losses do not fit"
         return ""
+
+    def pass_obstacle(self) -> str:
+        """Extensions that a pass of our own would put out of step, or that make it pointless."""
+        if texts_by_region(shared.sd_model.forge_objects.unet):
+            return "forge-couple gives each region a text of its own, and ToMe has no part in those"
+        return super().pass_obstacle()
 
     @contextlib.contextmanager
     def ordinary_tensors(self) -> Iterator[None]:

@@ -29,6 +29,14 @@ def flow_matching(model: Any) -> bool:
     return bool(abs(scale - 0.5**0.5) > 1e-3)
 
 
+def texts_by_region(patcher: Any) -> bool:
+    """Whether forge-couple puts regions' own texts in place of the call's, in every layer that looks at the text."""
+    patches = (patcher.model_options.get("transformer_options") or {}).get("patches") or {}
+    return any(
+        getattr(one, "__module__", "") == "lib_couple.attention_couple" for one in patches.get("attn2_patch", ())
+    )
+
+
 def options_of_pass(patcher: Any, sigma: Tensor) -> dict[str, Any]:
     """What the UNet and other extensions' patches are told of a pass: all rows are of the positive prompt."""
     rows = len(sigma)

@@ -154,7 +154,7 @@ class Job:
                     comment_failure=lambda text: self._comment_failure(p, text),
                 )
         except GroupSyntaxError as error:
-            self._unreadable = f"groups: {error}; {_WITHOUT}"
+            self._unreadable = f"{first_line(str(error))}; {_WITHOUT}"
             self._skip_batch(p, self._unreadable)
         except Exception as error:
             self._skip_batch(p, self._describe(p, f"the prompt could not be read or encoded; {_WITHOUT}", error))

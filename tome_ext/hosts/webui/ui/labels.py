@@ -57,6 +57,21 @@ PREFERENCES = {
     "parser": "Default parser (needs Reload UI)",
     "maps": "Save attention maps beside the images",
 }
+# Comments and progress; javascript/tome_translation.js puts numbers for "{n}" and other words for "{}".
+SPOKEN = (
+    "ToMe: refining step {n} of {n}",
+    "ToMe bound {} ({}; {n} of {n} steps refined; took {n} s)",
+    "ToMe bound {} ({}; merged, not refined; took {n} s)",
+    "ToMe: nothing to bind was found in the prompt {}",
+    "ToMe: tokens are merged, not refined: {}",
+    "ToMe: out of memory: continuing without refinement",
+    "ToMe: out of memory: continuing without ToMe",
+    "ToMe: refinement failed: continuing without it ({})",
+    "ToMe: failed: continuing without ToMe ({})",
+    "ToMe: groups, {}; the image is made without ToMe",
+    "ToMe: no attention maps: {}",
+    "ToMe was not used: {}",
+)
 
 
 def label(setting: Setting) -> str:
@@ -72,7 +87,7 @@ def template() -> dict[str, str]:
     from tome_ext.hosts.webui.ui import preview, shown
 
     texts = [PREVIEW, PREVIEW_HELP, UNDO, UNDO_HELP, ADVANCED, DOCS, *PLACEHOLDERS.values()]
-    texts += [*PRESETS_SAY.values(), *COSTS.values(), *OWN_PRESETS.values(), *PREFERENCES.values()]
+    texts += [*PRESETS_SAY.values(), *COSTS.values(), *OWN_PRESETS.values(), *PREFERENCES.values(), *SPOKEN]
     texts += [preview.EMPTY, preview.TEXTS, preview.OFF, preview.TAGGED]
     texts += [shown.DETAILS, shown.CLEAN, shown.LEFT_ALONE, shown.NOTHING, shown.SINGLE]
     texts += [shown.BY_HAND, shown.ADDED, shown.CLICK]
