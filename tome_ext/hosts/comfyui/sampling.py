@@ -24,7 +24,7 @@ from tome_ext.hosts.comfyui.call import CondPart, ModelCall, data_scale
 from tome_ext.hosts.comfyui.course import Course
 from tome_ext.hosts.comfyui.report import Entry, RunReport
 from tome_ext.hosts.comfyui.run import ImageTokens, Row, Run
-from tome_ext.hosts.common.maps import heat_maps
+from tome_ext.hosts.common.maps import heat_maps, maps_due
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.passes import uncompiled
 from tome_ext.method.backward.autograd import differentiable, ordinary
@@ -35,8 +35,6 @@ from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-# Where the maps are taken when nothing is refined: the layout has formed.
-_MAPS_FROM = 0.2
 _CHANGED = (
     "a conditioning was changed after ToMe Text Encode (averaged or zeroed, say), so it is sampled as it is, without "
     "refinement"
@@ -195,8 +193,7 @@ class Refinement:
 
     def _is_late(self, run: Run, settings: Settings, call: ModelCall, place: float) -> bool:
         assert run.course is not None
-        start = settings.window_stop if settings.refines else _MAPS_FROM
-        return reached(place, start) or run.course.is_last(call.level)
+        return maps_due(place, settings, refines=settings.refines, last=run.course.is_last(call.level))
 
     def _passes(self, run: Run, part: CondPart, row: Row, image: int, plain: Tensor, place: float) -> None:
         """Refine one image, once for each model call, and record its maps once the refinement is over."""

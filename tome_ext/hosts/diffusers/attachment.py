@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tome_ext.hosts.common.maps import maps_due
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.text import encode_prompt
 from tome_ext.hosts.diffusers.announced import Announced, compare, texts_of
@@ -32,9 +33,6 @@ from tome_ext.method.window import inside, nothing_refined, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-# Where the maps are taken when nothing is refined: the layout has formed.
-_MAPS_FROM = 0.2
 
 
 @contextmanager
@@ -135,17 +133,14 @@ class Attachment:
         if step is not None and in_window(step, self._settings) and not run.failed:
             latents = self._refine(step, run)
         last = run.index + 1 >= run.schedule.total
-        if step is not None and self._record_maps and not run.recorded and (last or reached(place, self._maps_from)):
+        maps = maps_due(place, self._settings, refines=self._settings.refines, last=last)
+        if step is not None and self._record_maps and not run.recorded and maps:
             run.recorded = True
             self._record(step if latents is None else replace(step, latents=latents), run)
         run.index += 1
         keep = self._settings.pooled == "keep"
         pooled = [None if keep else image.prompt.vector for image in self._images]
         return call.changed(run.tokens.context, latents, pooled)
-
-    @property
-    def _maps_from(self) -> float:
-        return self._settings.window_stop if self._settings.refines else _MAPS_FROM
 
     def _begin(self, call: UNetCall) -> _Run:
         compare(call, self._images)
