@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import pytest
-from PIL import Image
 
 from tests.hosts.webui.ui.page import Page, send_from_png_info
 
@@ -114,27 +110,6 @@ def test_an_image_its_infotext_and_back_through_png_info(open_page, webui):
     assert (page.value("groups"), page.value("noun_weight"), page.value("hires")) == ("cat: red", "1", "merge")
     send_from_png_info(page, webui.image()[0])
     page.becomes("enabled", False)
-
-
-def test_a_pasted_infotext_sets_the_controls_and_makes_the_same_image(open_page, webui):
-    page = open_page()
-    page.small()
-    image, text = webui.image([True, {"preset": "fast", "noun_weight": 1.5, "groups": 'cat: red; dog: "big, tall"'}])
-    page.prompt(text)
-    page.page.locator("#paste").first.click()
-    page.becomes("noun_weight", "1.5")
-    assert (page.value("enabled"), page.value("preset")) == (True, "custom")
-    assert page.value("groups") == 'cat: red; dog: "big, tall"'
-    assert page.generate().split() == text.split()
-    assert pixels(page.image()) == pixels(image)
-    page.prompt(webui.image()[1])
-    page.page.locator("#paste").first.click()
-    page.becomes("enabled", False)
-
-
-def pixels(encoded):
-    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
-        return image.size, image.convert("RGB").tobytes()
 
 
 def test_send_to_img2img_takes_the_settings_along(open_page):
