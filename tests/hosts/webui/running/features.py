@@ -118,7 +118,8 @@ ALL = (
     *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": PLAIN["steps"]}) for name in SAMPLERS),
     Feature("scheduler Karras", asks={"sampler_name": "DPM++ 2M", "scheduler": "Karras"}),
     Feature("img2img", prepare=_from_image),
-    Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, prepare=_from_image),
+    # With few steps DDIM begins below the default window.
+    Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, tome={"window_stop": 0.6}, prepare=_from_image),
     Feature("inpainting", prepare=_masked),
     Feature("hires fix: merge", asks=HIRES),
     Feature("hires fix: refine", asks=HIRES, tome={"hires": "refine"}),
@@ -193,7 +194,12 @@ ALL = (
         asks={"prompt": f"a red cat and a blue dog <lora:{CHECKPOINTS['sd15-lora']}:1>"},
     ),
     Feature("SD1.5 in GGUF (Q8_0)", checkpoint="sd15-gguf", hosts=("neo",)),
-    Feature("SD1.5, AND, DDIM", checkpoint="sd15", asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"}),
+    Feature(
+        "SD1.5, AND, DDIM",
+        checkpoint="sd15",
+        asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"},
+        tome={"min_objects": 1},
+    ),
     Feature("SD1.5 inpainting model", checkpoint="sd15-inpainting", prepare=_masked),
     Feature("SD2, v-prediction", checkpoint="sd2-v"),
     Feature("SD2, v-prediction, DDIM", checkpoint="sd2-v", asks={"sampler_name": "DDIM"}),
