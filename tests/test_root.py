@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -80,6 +81,7 @@ def test_every_node_has_a_help_page():
 @pytest.mark.parametrize("path", sorted((ROOT / "example_workflows").glob("*.json")), ids=lambda path: path.stem)
 def test_an_example_workflow_is_whole_and_has_a_picture(path):
     workflow = json.loads(path.read_text(encoding="utf-8"))
+    UUID(workflow["id"])  # the page warns of any other
     nodes = {node["id"]: node for node in workflow["nodes"]}
     own = {node["type"] for node in nodes.values() if node["type"].startswith("ToMe_")}
     assert "ToMe_TextEncode" in own

@@ -7,17 +7,12 @@ the default is its own Python with launch.py. ``WEBUI_EXTENSION`` may name anoth
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import shlex
-import socket
-import subprocess
 import time
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from tests.hosts.process import RunningHost, free_port
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = {"sd-webui-tome": Path(os.environ.get("WEBUI_EXTENSION", ROOT))}
@@ -37,7 +32,7 @@ _DEFAULT = "venv/bin/python launch.py --skip-prepare-environment --api --port {p
 _PATIENCE, _ATTEMPTS = 300, 3
 
 
-class RunningWebUI:
+class RunningWebUI(RunningHost):
     """A running WebUI with these extensions, by name and folder."""
 
     def __init__(self, data: Path, extensions: Mapping[str, Path], flags: str = "") -> None:
@@ -57,56 +52,22 @@ class RunningWebUI:
                     raise
 
     def _start(self, flags: str) -> None:
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port = free_port(os.environ.get("WEBUI_PORTS", "0-0"))
         command = os.environ.get("WEBUI_COMMAND", _DEFAULT).format(port=self.port, data=self.data)
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*shlex.split(command), *shlex.split(flags)], cwd=FOLDER, stdout=log, stderr=subprocess.STDOUT
-            )
+        self.start(f"{command} {flags}", FOLDER, self.port)
 
     def _wait(self) -> None:
         """Until it answers. A request that comes before its routes are added can end it: hence the attempts."""
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the WebUI ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+                raise RuntimeError(f"the WebUI ended:\n{self.written()[-3000:]}")
             # A request that comes too early breaks reForge's start.
-            if "Startup time" in self.log.read_text(errors="replace"):
+            if "Startup time" in self.written():
                 try:
                     if self.ask("/sdapi/v1/script-info"):  # on Forge empty for a moment
                         return
                 except OSError:
                     pass
             time.sleep(0.5)
-        raise RuntimeError(f"the WebUI is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def ask(self, path: str, body: Any = None) -> Any:
-        """The answer to a GET, or with a body to a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=900) as answer:
-            return json.load(answer)
-
-
-def _free_port() -> int:
-    """A free port. Two test runs at once rarely try the same first."""
-    first, _, last = os.environ.get("WEBUI_PORTS", "0-0").partition("-")
-    ports = list(range(int(first), int(last) + 1))
-    for port in random.sample(ports, len(ports)):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(one.getsockname()[1])
-    raise RuntimeError("no port is free")
+        raise RuntimeError(f"the WebUI is not ready:\n{self.written()[-3000:]}")

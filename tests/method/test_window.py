@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tome_ext.method.window import inside, noise_place, reached, reduced_side, refined_calls
+from tome_ext.method.window import inside, noise_place, nothing_refined, reached, reduced_side, refined_calls
 from tome_ext.settings import Settings
 
 
@@ -31,6 +31,15 @@ def test_the_default_window_is_the_first_fifth(total, count):
 
 def test_nothing_is_refined_without_iterations():
     assert refined(30, Settings(iterations=0)) == []
+
+
+def test_a_run_without_a_refined_step_is_told_of():
+    begins_late = "no step is refined: sampling begins at 0.50 of the noise schedule, the window is 0 to 0.2"
+    assert nothing_refined(0.5, Settings(every=2)) == begins_late
+    within = nothing_refined(0.14, Settings(every=2))
+    assert within.endswith(
+        "begins at 0.14 of the noise schedule, the window is 0 to 0.2, and every = 2 skips its steps"
+    )
 
 
 def test_nothing_is_refined_without_a_loss():

@@ -30,6 +30,16 @@ def reached(place: float, fraction: float) -> bool:
     return place >= fraction - _HALF_A_STEP
 
 
+def nothing_refined(begin: float, settings: Settings) -> str:
+    """What to tell the user of a run that begins at the place ``begin`` and has no step to refine."""
+    told = (
+        f"no step is refined: sampling begins at {begin:.2f} of the noise schedule, the window is "
+        f"{settings.window_start:g} to {settings.window_stop:g}"
+    )
+    skipped = settings.every > 1 and not reached(begin, settings.window_stop)
+    return f"{told}, and every = {settings.every} skips its steps" if skipped else told
+
+
 def refined_calls(total: int, settings: Settings) -> int:
     """How many of the ``total`` model calls of an even run over the whole schedule are refined."""
     last = math.ceil(settings.window_stop * total)

@@ -7,11 +7,7 @@ default is the Python of its own ``venv``, on the CPU. ``COMFYUI_EXTENSION`` may
 from __future__ import annotations
 
 import io
-import json
 import os
-import shlex
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -21,6 +17,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tests.hosts.process import RunningHost, free_port
 
 ROOT = Path(__file__).parents[3]
 EXTENSION = Path(os.environ.get("COMFYUI_EXTENSION", ROOT))
@@ -35,7 +33,7 @@ _PATIENCE = 300
 Graph = dict[str, dict[str, Any]]
 
 
-class RunningComfyUI:
+class RunningComfyUI(RunningHost):
     """A running ComfyUI with these custom nodes."""
 
     def __init__(self, data: Path, extension: bool = True) -> None:
@@ -45,16 +43,9 @@ class RunningComfyUI:
         if extension:
             (data / "custom_nodes" / "sd-webui-tome").symlink_to(EXTENSION)
             (data / "custom_nodes" / "probe").symlink_to(PROBE)
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        port = free_port()
         command = os.environ.get("COMFYUI_COMMAND", _DEFAULT).format(port=port, data=data)
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TOME_SPACY": "0"}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                shlex.split(command), cwd=FOLDER, stdout=log, stderr=subprocess.STDOUT, env=environment
-            )
+        self.start(command, FOLDER, port, {"PYTHONDONTWRITEBYTECODE": "1", "TOME_SPACY": "0"})
         try:
             self._wait()
         except BaseException:
@@ -69,24 +60,7 @@ class RunningComfyUI:
                 return
             except OSError:
                 time.sleep(0.5)
-        raise RuntimeError(f"ComfyUI is not ready:\n{self.log.read_text(errors='replace')[-3000:]}")
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def ask(self, path: str, body: Any = None) -> Any:
-        """The answer to a GET, or with a body to a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=300) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        raise RuntimeError(f"ComfyUI is not ready:\n{self.written()[-3000:]}")
 
     def queue(self, graph: Graph) -> str:
         """Queue a prompt; its id. Refused for a graph that is not valid: AssertionError with what ComfyUI says."""

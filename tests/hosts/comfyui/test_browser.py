@@ -54,40 +54,120 @@ def run(page, comfy):
     raise TimeoutError
 
 
+def told(page):
+    """What the page has put up in its corner."""
+    return page.evaluate("() => [...document.querySelectorAll('.p-toast-message')].map(one => one.innerText)")
+
+
+def load(page, workflow):
+    page.evaluate("async workflow => { await app.loadGraphData(workflow); }", workflow)
+    page.wait_for_timeout(2000)
+
+
+def shown(page):
+    """The nodes that show a picture."""
+    return page.evaluate("() => app.graph._nodes.filter(node => node.imgs?.length).map(node => node.type)")
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_from_the_page(page, comfy, path):
-    page.evaluate("async workflow => { await app.loadGraphData(workflow); }", json.loads(path.read_text("utf-8")))
-    page.wait_for_timeout(2000)
+    load(page, json.loads(path.read_text("utf-8")))
+    assert told(page) == []
     made = run(page, comfy)
     assert made.status == "success"
     page.wait_for_timeout(3000)
     seen(page, path.stem)
-    shown = page.evaluate("() => app.graph._nodes.filter(node => node.imgs?.length).map(node => node.type)")
-    assert "SaveImage" in shown
+    assert "SaveImage" in shown(page)
     if "merge" not in path.stem:
-        assert "PreviewImage" in shown
+        assert "PreviewImage" in shown(page)
 
 
-def test_a_node_comes_from_the_menu(page):
-    page.evaluate("() => app.graph.clear()")
-    page.mouse.dblclick(900, 600)
+def add(page, title):
+    """Add a node with the menu of a double click, and put it aside; its number."""
+    page.mouse.dblclick(1000, 950)
+    page.wait_for_selector("input[placeholder*='earch']", timeout=30_000)
+    page.keyboard.type(title, delay=20)
     page.wait_for_timeout(1500)
-    page.keyboard.type("ToMe Text Encode", delay=30)
-    page.wait_for_timeout(2000)
-    seen(page, "menu")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(1500)
-    assert page.evaluate("() => app.graph._nodes.map(node => node.type)") == ["ToMe_TextEncode"]
+    page.wait_for_timeout(1000)
+    return page.evaluate(_LAST)
 
 
-def test_a_note_stands_under_the_node_it_is_about(page, comfy):
-    """Image to image with half of the noise: no step is refined, and ToMe Refine says so."""
+_LAST = """() => {
+    const node = app.graph._nodes.at(-1), count = app.graph._nodes.length - 1
+    node.pos = [30 + 380 * (count % 5), 60 + 370 * Math.floor(count / 5)]
+    app.canvas.setDirty(true, true)
+    return node.id
+}"""
+# From the menu: the name that is typed there, and what is set.
+_BUILT = {
+    "ToMe Load Shapes Model": {},
+    "ToMe Text Encode": {"text": "a red circle and a blue square"},
+    "CLIP Text Encode (Prompt)": {},
+    "Empty Latent Image": {"width": 192, "height": 192},
+    "ToMe Refine": {"attention_maps": True},
+    "KSampler": {"steps": 10, "cfg": 4},
+    "VAE Decode": {},
+    "Save Image": {},
+    "ToMe Attention Maps": {},
+    "Preview Image": {},
+}
+# A node and its output, a node and its input.
+_WIRES = [
+    (0, "CLIP", 1, "clip"),
+    (0, "CLIP", 2, "clip"),
+    (0, "MODEL", 4, "model"),
+    (4, "MODEL", 5, "model"),
+    (1, "CONDITIONING", 5, "positive"),
+    (2, "CONDITIONING", 5, "negative"),
+    (3, "LATENT", 5, "latent_image"),
+    (5, "LATENT", 6, "samples"),
+    (0, "VAE", 6, "vae"),
+    (6, "IMAGE", 7, "images"),
+    (4, "report", 8, "report"),
+    (6, "IMAGE", 8, "images"),
+    (8, "maps", 9, "images"),
+]
+
+
+def test_a_workflow_is_built_from_the_menu(page, comfy):
+    page.evaluate("() => app.graph.clear()")
+    numbers = [add(page, title) for title in _BUILT]
+    types = page.evaluate("() => app.graph._nodes.map(node => node.type)")
+    assert [kind for kind in types if kind.startswith("ToMe_")] == [
+        "ToMe_LoadShapes",
+        "ToMe_TextEncode",
+        "ToMe_Refine",
+        "ToMe_AttentionMaps",
+    ]
+    wires = [(numbers[one], out, numbers[two], into) for one, out, two, into in _WIRES]
+    page.evaluate(
+        """wires => wires.forEach(([one, out, two, into]) => {
+            const from = app.graph.getNodeById(one), to = app.graph.getNodeById(two)
+            from.connect(from.findOutputSlot(out), to, to.findInputSlot(into))
+        })""",
+        wires,
+    )
+    page.evaluate(
+        """given => given.forEach(([number, values]) => app.graph.getNodeById(number).widgets?.forEach(widget => {
+            if (widget.name in values) widget.value = values[widget.name]
+        }))""",
+        list(zip(numbers, _BUILT.values(), strict=True)),
+    )
+    made = run(page, comfy)
+    assert made.status == "success"
+    page.wait_for_timeout(3000)
+    seen(page, "built")
+    assert {"SaveImage", "PreviewImage"} <= set(shown(page))
+    assert told(page) == []
+
+
+def test_a_note_stands_under_the_node_it_is_about_until_it_is_no_longer_so(page, comfy):
+    """Image to image with half of the noise: no step is refined, and ToMe Refine says so; then with all of it."""
     workflow = json.loads((ROOT / "example_workflows" / "tome_refine.json").read_text("utf-8"))
-    for node in workflow["nodes"]:
-        if node["type"] == "KSampler":
-            node["widgets_values"][-1] = 0.5
-    page.evaluate("async workflow => { await app.loadGraphData(workflow); }", workflow)
-    page.wait_for_timeout(2000)
+    sampler = next(node for node in workflow["nodes"] if node["type"] == "KSampler")
+    sampler["widgets_values"][2], sampler["widgets_values"][-1] = 10, 0.5
+    load(page, workflow)
     assert run(page, comfy).status == "success"
     page.wait_for_timeout(2000)
     seen(page, "note")
@@ -95,3 +175,8 @@ def test_a_note_stands_under_the_node_it_is_about(page, comfy):
         "() => app.graph._nodes.find(node => node.type == 'ToMe_Refine').widgets.map(widget => String(widget.value))"
     )
     assert any("no step is refined" in value for value in page.evaluate(found))
+    page.evaluate("() => app.graph._nodes.find(node => node.type == 'KSampler').widgets.at(-1).value = 1")
+    assert run(page, comfy).status == "success"
+    page.wait_for_timeout(2000)
+    seen(page, "no-note")
+    assert not any("no step is refined" in value for value in page.evaluate(found))

@@ -144,10 +144,10 @@ def _hooks(scheduled: bool) -> Callable[[Graph], None]:
 
 
 def _halves(graph: Graph) -> None:
-    """KSamplerAdvanced, twice."""
+    """KSamplerAdvanced, twice, of which each has a step to refine."""
     own = dict(graph["sample"]["inputs"])
     common = {key: own[key] for key in ("model", "positive", "negative", "steps", "cfg", "sampler_name", "scheduler")}
-    half = STEPS // 2
+    half = 1
     graph["half"] = node(
         "KSamplerAdvanced",
         **common,
@@ -275,12 +275,14 @@ FEATURES = [
     Feature("SamplerCustomAdvanced", _custom, 2),
     Feature("DualCFGGuider", _guider("DualCFGGuider", cfg_conds=4.0, cfg_cond2_negative=1.0, style="regular"), 2),
     Feature("PerpNegGuider", _guider("PerpNegGuider", cfg=4.0, neg_scale=1.0), 2),
-    Feature("KSamplerAdvanced in halves", _halves, 2),
+    Feature("KSamplerAdvanced in two parts", _halves, 2),
     Feature("a batch of two", _batch, 4),
     Feature("inpainting (noise mask)", _inpaint, 2),
     Feature("image to image, denoise 0.85", _image(0.85), 1),
     Feature("image to image, denoise 0.5", _image(0.5), 0, "no step is refined"),
     Feature("a second sampler at 1.5 times the size", _hires, 0, "no step is refined"),
+    Feature("v-prediction", _on_model("ModelSamplingDiscrete", sampling="v_prediction", zsnr=False), 2),
+    Feature("v-prediction, zero SNR", _on_model("ModelSamplingDiscrete", sampling="v_prediction", zsnr=True), 2),
     Feature("ToMe on both prompts", _negative, 4),
     Feature("a prompt of three chunks", _long, 2),
 ]
@@ -313,20 +315,28 @@ def same(one: list[np.ndarray], two: list[np.ndarray]) -> bool:
     return len(one) == len(two) and all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
 
 
+def alike(one: list[np.ndarray], two: list[np.ndarray]) -> bool:
+    """To one level of grey: newer versions round plain pictures of halves otherwise, too."""
+    return all(np.abs(a.astype(int) - b).max() <= 1 for a, b in zip(one, two, strict=True))
+
+
 def test_two_halves_are_one_run(comfy):
     """The second one goes on with the tokens of the first, also where the first comes from the cache."""
     whole = comfy.run(refined(TEXT, seed=5))
     graph = refined(TEXT, seed=5)
     _halves(graph)
     halves = comfy.run(graph)
-    assert same(halves.pictures(), whole.pictures())
+    assert alike(halves.pictures(), whole.pictures())
     graph["sample"]["inputs"]["cfg"] = 4.5
     changed = comfy.run(graph)
-    assert not same(changed.pictures(), whole.pictures())
+    assert not alike(changed.pictures(), whole.pictures())
     graph["sample"]["inputs"]["cfg"] = 4.0
     again = comfy.run(graph)
-    assert same(again.pictures(), whole.pictures())
-    assert again.text("told") == halves.text("told") == whole.text("told")
+    assert alike(again.pictures(), whole.pictures())
+    for name in ("entropy", "binding"):
+        ours, theirs = (losses(made.text("told"), name) for made in (again, whole))
+        assert len(ours) == 2
+        assert np.allclose(ours, theirs, rtol=1e-4)
 
 
 def test_an_image_of_a_batch_is_the_one_made_alone(comfy):
@@ -398,15 +408,61 @@ def test_groups_that_cannot_be_read_are_refused_before_anything_runs(comfy):
         comfy.queue(graph)
 
 
-def test_a_quantised_unet_goes_through_unchanged(comfy):
+def checkpoint(comfy, kind, graph):
+    """The workflow on a small random model that the host recognises as one of a ``kind``."""
+    name = comfy.ask("/tome_test/checkpoint", {"kind": kind})["name"]
+    graph["vae"] = graph["load"]
+    graph["load"] = node("CheckpointLoaderSimple", ckpt_name=name)
+    graph["decode"]["inputs"]["vae"] = ["vae", 2]
+    return graph
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sd2"])
+def test_stable_diffusion_1_and_2_are_merged_and_refined(comfy, table, kind):
+    made = comfy.run(checkpoint(comfy, kind, refined(TEXT, maps=True)))
+    told = made.text("told")
+    assert "failed" not in told
+    assert steps(told) == 2
+    assert "circle: red" in made.text("positive")
+    merged = checkpoint(comfy, kind, refined(TEXT))
+    merged["sample"]["inputs"]["model"] = ["load", 0]
+    without = checkpoint(comfy, kind, plain(TEXT))
+    pictures = [made.pictures(), comfy.run(merged).pictures(), comfy.run(without).pictures()]
+    assert not any(same(pictures[one], pictures[two]) for one, two in ((0, 1), (0, 2), (1, 2)))
+    table.append(f"| {kind} | {steps(told)} | as usual |")
+
+
+def test_stable_diffusion_3_goes_through_unchanged(comfy, table):
+    graph = checkpoint(comfy, "sd3", refined(TEXT))
+    without = checkpoint(comfy, "sd3", plain(TEXT))
+    for one in (graph, without):
+        one["latent"]["class_type"] = "EmptySD3LatentImage"
+        one["decode"] = node("Probe_LatentPicture", samples=["sample", 0])
+    made = comfy.run(graph)
+    assert "not refined: SD3 has no UNet with cross-attention" in made.text("told")
+    assert "Not merged: its text encoders (g, l, t5xxl) are not CLIP alone" in made.text("positive")
+    assert same(made.pictures(), comfy.run(without).pictures())
+    table.append("| sd3 | 0 | not refined |")
+
+
+@pytest.mark.parametrize("kind", ["Unpacks", "Rounds"])
+def test_a_quantised_unet_is_refined_where_a_gradient_passes(comfy, kind):
+    """Elsewhere it is merged alone, and one sentence says why."""
     graph = refined(TEXT, seed=11)
-    graph["quantised"] = node("Probe_Quantised", model=["load", 0])
+    graph["quantised"] = node("Probe_Quantised", model=["load", 0], weights=kind)
     graph["refine"]["inputs"]["model"] = ["quantised", 0]
     made = comfy.run(graph)
-    assert "not refined: the weights are quantised" in made.text("told")
-    merged = refined(TEXT, seed=11)
-    merged["sample"]["inputs"]["model"] = ["load", 0]
-    assert same(made.pictures(), comfy.run(merged).pictures())
+    told = made.text("told")
+    graph["sample"]["inputs"]["model"] = ["quantised", 0]
+    merged = comfy.run(graph)
+    if kind == "Unpacks":
+        assert steps(told) == 2
+        assert "note" not in told
+        assert not same(made.pictures(), merged.pictures())
+        return
+    assert told.count("note: ") == 1
+    assert "note: tokens are merged, not refined: the weights are quantised (weight is int8), and no gradient" in told
+    assert same(made.pictures(), merged.pictures())
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -419,8 +475,7 @@ def test_every_preset(comfy, name):
 
 def test_settings_of_the_node_are_those_of_the_method(comfy):
     graph = refined(TEXT, seed=13)
-    graph["settings"] = node("ToMe_Settings", preset="balanced", iterations=2, layers="middle")
-    graph["positive"]["inputs"]["settings"] = ["settings", 0]
+    graph["settings"]["inputs"] |= {"iterations": 2, "layers": "middle"}
     first, second = losses(comfy.run(graph).text("told"), "entropy")
     assert len(first) == len(second) == 2
     told = comfy.run(graph).text("told")
@@ -461,7 +516,7 @@ def test_the_first_steps_are_those_of_diffusers(comfy):
     pipe.scheduler.set_timesteps(count)
     # ComfyUI's sampler begins with noise of the length √(1 + σ²), the scheduler with that of σ.
     latents = noise * (1 + float(pipe.scheduler.sigmas[0]) ** 2) ** 0.5 / float(pipe.scheduler.init_noise_sigma)
-    with attach(pipe, preset("balanced").replace(parser="builtin"), TEXT) as tome:
+    with attach(pipe, preset("balanced").replace(parser="builtin", every=1), TEXT) as tome:
         pipe(
             TEXT,
             negative_prompt="",

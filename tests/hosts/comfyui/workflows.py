@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tome_ext.settings import DEFAULT_PRESET
+
 TEXT = "a red circle and a blue square"
 OTHER = "a green triangle and a yellow circle"
 STEPS, SIZE = 6, 128
@@ -41,10 +43,13 @@ def plain(text: str = TEXT, *, seed: int = 1, batch: int = 1, **sampler: Any) ->
     }
 
 
-def refined(text: str = TEXT, *, maps: bool = False, preset: str = "balanced", **more: Any) -> dict[str, Any]:
-    """The same with ToMe; "report" shows what was done."""
+def refined(text: str = TEXT, *, maps: bool = False, preset: str = "", **more: Any) -> dict[str, Any]:
+    """The same with ToMe; "told" shows what was done. Without a ``preset`` it is the default, at every step."""
     graph = plain(text, **more)
-    graph["positive"] = node("ToMe_TextEncode", clip=["load", 1], text=text, preset=preset)
+    graph["positive"] = node("ToMe_TextEncode", clip=["load", 1], text=text, preset=preset or DEFAULT_PRESET)
+    if not preset:
+        graph["settings"] = node("ToMe_Settings", preset=DEFAULT_PRESET, every=1)
+        graph["positive"]["inputs"]["settings"] = ["settings", 0]
     graph["refine"] = node("ToMe_Refine", model=["load", 0], attention_maps=maps)
     graph["sample"]["inputs"]["model"] = ["refine", 0]
     graph["report"] = node("ToMe_AttentionMaps", report=["refine", 1], images=["decode", 0])

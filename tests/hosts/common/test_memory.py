@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tome_ext.hosts.common.memory import out_of_memory, with_less_memory
+from tome_ext.method.backward.quantised import NoGradient
 from tome_ext.settings import Settings
 
 
@@ -72,8 +73,19 @@ def test_checkpointing_by_choice_is_not_changed(chosen):
 def test_other_errors_are_reported_and_not_tried_again():
     work = Work(lambda: ValueError("broken"))
     attempt = work.run()
-    assert (attempt.result, attempt.failure, attempt.short_of_memory) == (None, "ValueError: broken", False)
+    assert (attempt.result, attempt.failure, attempt.short_of_memory) == (
+        None,
+        "refinement failed so there is none from here on: ValueError: broken",
+        False,
+    )
     assert work.events == ["auto", "broken", "release"]
+
+
+def test_weights_that_no_gradient_passes_through_are_no_fault():
+    work = Work(lambda: NoGradient("the weights are quantised"))
+    attempt = work.run()
+    assert (attempt.result, attempt.failure) == (None, "tokens are merged, not refined: the weights are quantised")
+    assert work.events == ["auto", "release"]
 
 
 def test_an_interrupt_goes_through():

@@ -155,7 +155,7 @@ def test_image_to_image_at_low_strength_refines_nothing(sdxl):
     report = image_to_image(sdxl, 0.3, settings_of(), record_maps=True)
     assert steps_of(report) == []
     assert report[0].failure == ""
-    assert "no step is refined: the call samples from 0.78 of the noise schedule on" in report[0].warnings[0]
+    assert "no step is refined: sampling begins at 0.78 of the noise schedule" in report[0].warnings[0]
     assert len(report[0].maps) == 2
 
 

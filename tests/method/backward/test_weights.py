@@ -27,9 +27,14 @@ class Copies:
     def fetch(self, weight):
         return weight * 1.0
 
+    @contextmanager
+    def lent(self, module):
+        """Weight and bias for one operation."""
+        yield self.fetch(module.weight), None if module.bias is None else self.fetch(module.bias)
 
-class Buffer:
-    """One piece of memory for all of them, as where weights are paged in."""
+
+class Buffer(Copies):
+    """One piece of memory for all of them, as where weights are paged in; a bias has memory of its own."""
 
     def __init__(self):
         self.memory = torch.full((200_000,), torch.nan, dtype=torch.float64)
@@ -40,6 +45,11 @@ class Buffer:
         used = room[: weight.numel()].view(weight.shape)
         used.copy_(weight.detach())
         return used
+
+    @contextmanager
+    def lent(self, module):
+        weight = self.fetch if module.weight.ndim > 1 else super().fetch
+        yield weight(module.weight), None if module.bias is None else super().fetch(module.bias)
 
 
 class InferenceBuffer(Buffer):
@@ -54,7 +64,7 @@ class InferenceBuffer(Buffer):
         return super().fetch(weight)
 
 
-class Inference:
+class Inference(Copies):
     """Kept beside the parameters, and made under inference mode."""
 
     def fetch(self, weight):
@@ -62,37 +72,66 @@ class Inference:
             return weight.detach().clone()
 
 
+class Pages(Copies):
+    """ComfyUI's dynamic VRAM: weight and bias lie side by side in memory that others get when the operation is over.
+
+    A module that had room when the host sampled has kept both from then, as inference tensors; the next time it may
+    have none.
+    """
+
+    def __init__(self):
+        self.resident, self.uses = {}, 0
+
+    @contextmanager
+    def lent(self, module):
+        self.uses += 1
+        if self.uses % 2 and module not in self.resident:
+            with torch.inference_mode():
+                self.resident[module] = self._laid(module)
+        there = self.resident.pop(module) if module in self.resident and self.uses % 3 else None
+        page, weight, bias = there or self._laid(module)
+        yield weight, bias
+        with torch.inference_mode():
+            page.fill_(torch.nan)
+
+    @staticmethod
+    def _laid(module):
+        own = [value.detach().flatten() for value in (module.weight, module.bias) if value is not None]
+        page = torch.cat(own)
+        weight, *bias = page.split([len(value) for value in own])
+        return page, weight.view(module.weight.shape), bias[0] if bias else None
+
+
+HOSTS = [Copies, Buffer, InferenceBuffer, Inference, Pages]
+
+
 def cast_operations(unet, host):
-    """``unet`` with the operations of such a host: the way of Forge's and ComfyUI's, weights come by ``host.fetch``."""
+    """``unet`` with the operations of such a host: the way of Forge's and ComfyUI's, weights come by ``host.lent``."""
 
     class Linear(nn.Linear):
         def forward(self, x):
-            bias = None if self.bias is None else fetch(self.bias)
-            return functional.linear(x, fetch(self.weight), bias)
+            with host.lent(self) as (weight, bias):
+                return functional.linear(x, weight, bias)
 
     class Conv2d(nn.Conv2d):
         def forward(self, x):
-            return self._conv_forward(x, fetch(self.weight), None if self.bias is None else fetch(self.bias))
+            with host.lent(self) as (weight, bias):
+                return self._conv_forward(x, weight, bias)
 
     class Conv1d(nn.Conv1d):
         def forward(self, x):
-            return self._conv_forward(x, fetch(self.weight), None if self.bias is None else fetch(self.bias))
+            with host.lent(self) as (weight, bias):
+                return self._conv_forward(x, weight, bias)
 
     class GroupNorm(nn.GroupNorm):
         def forward(self, x):
-            return functional.group_norm(x, self.num_groups, fetch(self.weight), fetch(self.bias), self.eps)
+            with host.lent(self) as (weight, bias):
+                return functional.group_norm(x, self.num_groups, weight, bias, self.eps)
 
     class LayerNorm(nn.LayerNorm):
         def forward(self, x):
-            return functional.layer_norm(
-                x, self.normalized_shape, fetch(self.weight), bias=fetch(self.bias), eps=self.eps
-            )
-
-    # A bias comes into memory of its own, behind the weight.
-    beside = Copies() if isinstance(host, Buffer) else host
-
-    def fetch(weight):
-        return (host if weight.ndim > 1 else beside).fetch(weight)
+            with host.lent(self) as (weight, bias):
+                return functional.layer_norm(x, self.normalized_shape, weight, bias=bias, eps=self.eps)
 
     kinds = {nn.Linear: Linear, nn.Conv1d: Conv1d, nn.Conv2d: Conv2d, nn.GroupNorm: GroupNorm, nn.LayerNorm: LayerNorm}
     for module in unet.modules():
@@ -139,7 +178,7 @@ def kept_by_autograd(unet, found):
 
 @pytest.mark.parametrize("recomputed", [False, True])
 @pytest.mark.parametrize("in_place", [False, True])
-@pytest.mark.parametrize("host", [Copies, Buffer, InferenceBuffer, Inference])
+@pytest.mark.parametrize("host", HOSTS)
 def test_gradients_are_those_of_ordinary_weights(inputs, host, in_place, recomputed):
     plain = gradients(ldm().requires_grad_(False), *inputs)
     unet = cast_operations(ldm(in_place), host())
@@ -222,7 +261,7 @@ def test_a_fetched_weight_lives_no_longer_than_its_operation(inputs):
     assert max(count for _, count in alive) <= 2
 
 
-@pytest.mark.parametrize("host", [Copies, Buffer, InferenceBuffer, Inference])
+@pytest.mark.parametrize("host", HOSTS)
 def test_refined_tokens_are_those_of_ordinary_weights(host):
     tokens, settings = tokens_of([2], dtype=torch.float64), preset("paper").replace(iterations=2)
     expected, _, _ = refine(step_of(sdxl_unet().double(), 1), tokens, settings)
@@ -248,7 +287,7 @@ def test_a_loss_may_be_differentiated_twice(inputs):
 def test_weights_in_fp8_are_cast_again(inputs):
     """The gradient is that of the weights as they are stored, through convolutions with a stride as well."""
 
-    class Cast:
+    class Cast(Copies):
         def fetch(self, weight):
             return weight.to(torch.float64)
 

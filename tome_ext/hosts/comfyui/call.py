@@ -27,7 +27,7 @@ _WITHOUT_GRADIENT = ("attention_sage", "attention_flash")
 class ModelCall:
     """What a wrapper of ``calc_cond_batch`` is given: ``conds`` are lists of conditionings, the positive one first.
 
-    ``guidance``: the scale of the guider, 1 where it has none. ``blank_pooled``: with zeros for SDXL's pooled vector.
+    ``guidance``: the scale of the guider, 1 where it has none.
     """
 
     model: Any
@@ -95,7 +95,7 @@ class CondPart:
         return self.made.control is None and not concat and not self.made.patches and self.whole
 
     def step(self, image: int, index: int, total: int, place: float, *, blank_pooled: bool) -> Step:
-        """The call for one image."""
+        """The call for one image. ``blank_pooled``: with zeros for SDXL's pooled vector."""
         scale = self._scale
         sigma = self.call.timestep[image : image + 1].clone()
 

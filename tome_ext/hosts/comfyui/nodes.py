@@ -23,7 +23,7 @@ from tome_ext.hosts.common.text import encode_prompt
 from tome_ext.prompts import GroupSyntaxError
 from tome_ext.prompts.manual.grammar import parse_groups
 from tome_ext.prompts.preview import as_text
-from tome_ext.settings import Settings, preset
+from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class TextEncode(io.ComfyNode):  # type: ignore[misc]
             told = f"Not merged: {reason}."
             _log.warning("ToMe: %s", told)
             return io.NodeOutput(plain, told, ui=ui.PreviewText(told))
-        own = (settings or _preset(preset)).replace(groups=groups or "", clean_prompt=clean_prompt or "")
+        own = (settings or settings_of(preset, {})).replace(groups=groups or "", clean_prompt=clean_prompt or "")
         try:
             out, told = _bound(clip, text, own, plain, made)
         except (GroupSyntaxError, comfy.model_management.InterruptProcessingException):
@@ -239,19 +239,19 @@ def _bound(clip: Any, text: str, own: Settings, plain: list[Any], made: dict[str
     return out, told
 
 
-def _preset(name: str) -> Settings:
-    return preset(name)
-
-
 def _teller(node: Any) -> Callable[[str], None]:
-    """Shows text under a node of the page."""
+    """Shows a line under a node of the page, where it stays until there is another."""
 
     def tell(text: str) -> None:
         from server import PromptServer
 
         server = getattr(PromptServer, "instance", None)
-        if server is not None and node is not None:
+        if server is None or node is None:
+            return
+        try:
             server.send_progress_text(f"ToMe: {text}", node)
+        except Exception:
+            _log.exception("ToMe: a line could not be shown in the page")
 
     return tell
 

@@ -34,6 +34,13 @@ class RunReport:
         """The maps of an image, whichever conditionings they are of."""
         return [heat for entry in self.entries if entry.image == image for heat in entry.maps]
 
+    def line(self) -> str:
+        """The run in one line: its last note, or how many steps were refined."""
+        if self.notes:
+            return self.notes[-1]
+        count = len({step.step for entry in self.entries for step in entry.steps})
+        return f"{count} step{'s' if count > 1 else ''} refined" if count else "nothing was refined"
+
     def text(self) -> str:
         """For people: a line for each image, and for each refined step the losses of each object by iteration."""
         lines = []

@@ -24,20 +24,17 @@ from tome_ext.hosts.comfyui.call import CondPart, ModelCall, data_scale
 from tome_ext.hosts.comfyui.course import Course
 from tome_ext.hosts.comfyui.report import Entry, RunReport
 from tome_ext.hosts.comfyui.run import ImageTokens, Row, Run
-from tome_ext.hosts.common.maps import heat_maps
+from tome_ext.hosts.common.maps import heat_maps, maps_due
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.passes import uncompiled
 from tome_ext.method.backward.autograd import differentiable, ordinary
-from tome_ext.method.backward.quantised import NoGradient
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import inside, noise_place, reached
+from tome_ext.method.window import inside, noise_place, nothing_refined, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-# Where the maps are taken when nothing is refined: the layout has formed.
-_MAPS_FROM = 0.2
 _CHANGED = (
     "a conditioning was changed after ToMe Text Encode (averaged or zeroed, say), so it is sampled as it is, without "
     "refinement"
@@ -54,7 +51,7 @@ class _Interrupted(BaseException):
 
 
 class Refinement:
-    """ToMe in the sampling runs of one model. ``tell`` shows a note to the user; ``report`` is of the last run."""
+    """ToMe in the sampling runs of one model. ``report`` is of the last one, ``tell`` shows the user a line of it."""
 
     def __init__(self, report: RunReport, tell: Tell, *, maps: bool) -> None:
         self._report, self._tell, self._maps = report, tell, maps
@@ -71,6 +68,7 @@ class Refinement:
             return made
         finally:
             self._run = before
+            self._tell(self._report.line())
 
     def predict_noise(self, executor: Any, *args: Any, **more: Any) -> Any:
         """The sampler calls the model: a step may be refined again."""
@@ -173,7 +171,7 @@ class Refinement:
                 row = Row(bound, states, [Entry(image, objects) for image in range(images)])
                 assert run.course is not None
                 if bound.settings.refines and bound.prompt.located.groups and not run.course.refines(bound.settings):
-                    self._say(_not_in_window(run.course, bound.settings))
+                    self._say(nothing_refined(noise_place(run.course.levels[0]), bound.settings))
             self._report.entries += row.entries
             run.rows[key] = row
         return run.rows[key]
@@ -195,8 +193,7 @@ class Refinement:
 
     def _is_late(self, run: Run, settings: Settings, call: ModelCall, place: float) -> bool:
         assert run.course is not None
-        start = settings.window_stop if settings.refines else _MAPS_FROM
-        return reached(place, start) or run.course.is_last(call.level)
+        return maps_due(place, settings, refines=settings.refines, last=run.course.is_last(call.level))
 
     def _passes(self, run: Run, part: CondPart, row: Row, image: int, plain: Tensor, place: float) -> None:
         """Refine one image, once for each model call, and record its maps once the refinement is over."""
@@ -236,8 +233,6 @@ class Refinement:
                 raise _Interrupted from error
 
         def report(error: Exception) -> None:
-            if isinstance(error, NoGradient):
-                return  # no fault: the weights are of a kind that nothing can be refined with
             _log.exception("ToMe's refinement failed; the rest is sampled without it")
 
         try:
@@ -249,8 +244,7 @@ class Refinement:
             run.changes["checkpointing"] = attempt.settings.checkpointing
         if attempt.result is None:
             run.refinement_off = True
-            reason = "for want of memory, " if attempt.short_of_memory else ""
-            self._say(f"refinement failed {reason}so there is none from here on: {attempt.failure}")
+            self._say(attempt.failure)
             return
         tokens, latents, found = attempt.result
         state.tokens, state.at = tokens, run.call
@@ -264,10 +258,3 @@ class Refinement:
             self._report.notes.append(text)
             _log.warning("ToMe: %s", text)
             self._tell(text)
-
-
-def _not_in_window(course: Course, settings: Settings) -> str:
-    return (
-        f"no step is refined: the sampler begins at {noise_place(course.levels[0]):.2f} of the noise schedule, the "
-        f"window is {settings.window_start:g} to {settings.window_stop:g}"
-    )

@@ -128,7 +128,7 @@ def _text_config(width: int) -> dict[str, int]:
 
 
 def _plain(key: str) -> str:
-    """A text encoder's tensor under the name that every version of the library but some gives it."""
+    """The host's name for a text encoder's tensor; some versions of transformers leave ``text_model`` out."""
     return key if key.startswith(("text_model.", "text_projection")) else f"text_model.{key}"
 
 

@@ -16,11 +16,17 @@ from tome_ext.method.attention import map_size
 from tome_ext.method.layers import select_layers
 from tome_ext.method.objective import attention
 from tome_ext.method.state import Step, Tokens
+from tome_ext.method.window import reached
+from tome_ext.settings import Settings
 from tome_ext.tokens import CHUNK, LocatedGroup
 
 FONT_SIZE = 16
 _TILE, _MARGIN, _LINE = 256, 10, 26
 _BACKGROUND, _INK, _PALE = (24, 24, 27), (244, 244, 245), (161, 161, 170)
+
+
+# Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
+_FROM = 0.2
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,14 @@ class HeatMap:
     label: str
     plain: Tensor
     merged: Tensor
+
+
+def maps_due(place: float, settings: Settings, *, refines: bool, last: bool) -> bool:
+    """Whether the maps belong to a model call at ``place`` of the noise schedule: the refinement is over by then.
+
+    At the ``last`` call of a run in any case.
+    """
+    return last or reached(place, settings.window_stop if refines else _FROM)
 
 
 @torch.no_grad()

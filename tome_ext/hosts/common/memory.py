@@ -1,4 +1,4 @@
-"""Work that may need more memory than there is: tried, tried again with checkpointing, then given up."""
+"""Refinement that may need more memory than there is: tried, tried again with checkpointing, then given up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import torch
 
+from tome_ext.method.backward.quantised import NoGradient
 from tome_ext.settings import Settings
 
 Result = TypeVar("Result")
@@ -23,9 +24,10 @@ _SHORT_OF_MEMORY = (
 
 @dataclass(frozen=True)
 class Attempt(Generic[Result]):
-    """How an attempt ended: its ``result`` (None after a failure) and the ``settings`` of the last try.
+    """How a try to refine ended: its ``result`` (None after a failure) and the ``settings`` of the last try.
 
-    ``failure``: the error in words, empty where there was none. ``short_of_memory``: whether memory was the reason.
+    ``failure``: what to tell the user of it, empty where there was none. ``short_of_memory``: whether memory was the
+    reason.
     """
 
     result: Result | None
@@ -41,11 +43,11 @@ def with_less_memory(
     release: Callable[[], None],
     report: Callable[[Exception], None],
 ) -> Attempt[Result]:
-    """``work`` with the ``settings``; where memory is short, once more with checkpointing, if that is "auto".
+    """``work``, which refines, with the ``settings``; where memory is short, once more with checkpointing if "auto".
 
     ``release`` gives memory back to the device after each failure, when nothing holds the failed try's tensors any
-    more. ``report`` is called for any other error while it is being handled. What is no Exception (an interrupt) goes
-    through.
+    more. ``report`` is called for an error that is a fault of ours, while it is being handled: not for want of memory,
+    nor for weights that no gradient passes through. What is no Exception (an interrupt) goes through.
     """
     attempt = _tried(work, settings, report)
     if not attempt.failure:
@@ -65,11 +67,15 @@ def _tried(
     """One try. The error is kept as text alone: its traceback would hold the tensors of the failed pass."""
     try:
         return Attempt(work(settings), settings)
+    except NoGradient as error:
+        return Attempt(None, settings, f"tokens are merged, not refined: {error}")
     except Exception as error:
         short = out_of_memory(error)
         if not short:
             report(error)
-        return Attempt(None, settings, f"{type(error).__name__}: {error}", short)
+        reason = "for want of memory, " if short else ""
+        told = f"refinement failed {reason}so there is none from here on: {type(error).__name__}: {error}"
+        return Attempt(None, settings, told, short)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tome_ext.hosts.common.maps import maps_due
 from tome_ext.hosts.common.memory import release_memory, with_less_memory
 from tome_ext.hosts.common.text import encode_prompt
 from tome_ext.hosts.diffusers.announced import Announced, compare, texts_of
@@ -28,13 +29,10 @@ from tome_ext.method.losses import paper_maps
 from tome_ext.method.objective import attention
 from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Report, Step, Tokens
-from tome_ext.method.window import inside, reached
+from tome_ext.method.window import inside, nothing_refined, reached
 from tome_ext.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-# Where the maps are taken when nothing is refined: the layout has formed.
-_MAPS_FROM = 0.2
 
 
 @contextmanager
@@ -135,17 +133,14 @@ class Attachment:
         if step is not None and in_window(step, self._settings) and not run.failed:
             latents = self._refine(step, run)
         last = run.index + 1 >= run.schedule.total
-        if step is not None and self._record_maps and not run.recorded and (last or reached(place, self._maps_from)):
+        maps = maps_due(place, self._settings, refines=self._settings.refines, last=last)
+        if step is not None and self._record_maps and not run.recorded and maps:
             run.recorded = True
             self._record(step if latents is None else replace(step, latents=latents), run)
         run.index += 1
         keep = self._settings.pooled == "keep"
         pooled = [None if keep else image.prompt.vector for image in self._images]
         return call.changed(run.tokens.context, latents, pooled)
-
-    @property
-    def _maps_from(self) -> float:
-        return self._settings.window_stop if self._settings.refines else _MAPS_FROM
 
     def _begin(self, call: UNetCall) -> _Run:
         compare(call, self._images)
@@ -159,11 +154,7 @@ class Attachment:
         """Tell the user of a run that has no step to refine."""
         coming = enumerate(schedule.coming, schedule.start)
         if not any(inside(place, index, self._settings) for index, place in coming):
-            begin, settings = schedule.coming[0], self._settings
-            self._reports.warn(
-                f"no step is refined: the call samples from {begin:.2f} of the noise schedule on, the window is "
-                f"{settings.window_start:g} to {settings.window_stop:g}"
-            )
+            self._reports.warn(nothing_refined(schedule.coming[0], self._settings))
 
     def _describe(self, unet: nn.Module, call: UNetCall, run: _Run, place: float) -> Step | None:
         """The call as the refinement sees it; None, once with a warning, for a scheduler it cannot follow."""
@@ -208,8 +199,8 @@ class Attachment:
         self._settings = attempt.settings
         if attempt.result is None:
             run.failed = True
-            reason = "for want of memory, " if attempt.short_of_memory else ""
-            self._reports.fail(f"refinement failed {reason}so the images have none from here on: {attempt.failure}")
+            _log.warning("ToMe: %s", attempt.failure)
+            self._reports.fail(attempt.failure)
             return None
         tokens, latents, found = attempt.result
         self._reports.note(run.index - run.schedule.start, tokens, found)

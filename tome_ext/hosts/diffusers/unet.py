@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from tome_ext.method.backward.autograd import differentiable
+from tome_ext.method.backward.quantised import stored
 from tome_ext.method.layers import cross_attention_layers
 
 Hook = Callable[[nn.Module, Any, Any], "tuple[tuple[Any, ...], dict[str, Any]] | None"]
@@ -81,9 +82,13 @@ def recordable(unet: nn.Module) -> Iterator[None]:
 
 
 def gradients_through(unet: nn.Module) -> Any:
-    """The context for a backward pass through ``unet``, whose weights may have been loaded under inference_mode."""
+    """The context for a backward pass through ``unet``: its weights may be quantised, or loaded under inference_mode.
+
+    Raises NoGradient, in the first pass, for quantised weights that no right gradient passes through.
+    """
     tensors = (*unet.parameters(), *unet.buffers())
-    return differentiable(unet) if any(value.is_inference() for value in tensors) else nullcontext()
+    needed = any(value.is_inference() for value in tensors) or any(map(stored, unet.modules()))
+    return differentiable(unet) if needed else nullcontext()
 
 
 def _separate(unet: nn.Module, name: str, layer: nn.Module) -> Any:

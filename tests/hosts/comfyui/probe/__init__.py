@@ -1,5 +1,6 @@
 """Nodes and routes for the tests alone: a ControlNet of the embedded model's size, failures, memory."""
 
+import copy
 import gc
 import importlib
 
@@ -12,6 +13,7 @@ from aiohttp import web
 from server import PromptServer
 
 _broken = []
+_SCALE = 256
 
 
 class RandomControlNet:
@@ -37,25 +39,54 @@ class RandomControlNet:
         return (comfy.controlnet.ControlNet(net, load_device=torch.device("cpu")),)
 
 
-class FakeQuantised:
-    """A model whose UNet has one weight of whole numbers."""
+class Unpacks(comfy.ops.disable_weight_init.Linear):
+    """Whole numbers that become floats for each call."""
+
+    def forward(self, given):
+        return torch.nn.functional.linear(given, self.weight.to(given.dtype) / _SCALE, self.bias)
+
+
+class Rounds(comfy.ops.disable_weight_init.Linear):
+    """A product of whole numbers: no gradient passes."""
+
+    @torch.no_grad()
+    def forward(self, given):
+        size = given.abs().amax(-1, keepdim=True).clamp(min=1e-6) / 127
+        product = (given / size).round() @ self.weight.to(given.dtype).T
+        return product * size / _SCALE + (0 if self.bias is None else self.bias)
+
+
+class Quantised:
+    """A model whose UNet has some weights of whole numbers."""
 
     CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("MODEL",)
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",)}}
+        return {"required": {"model": ("MODEL",), "weights": (["Unpacks", "Rounds"],)}}
 
-    def make(self, model):
-        import copy
-
+    def make(self, model, weights):
         made = model.clone()
-        made.model = copy.copy(model.model)
-        made.model._modules = dict(model.model._modules)
-        unet = copy.copy(model.model.diffusion_model)
-        unet._parameters = {"extra": torch.nn.Parameter(torch.zeros(2, dtype=torch.int8), requires_grad=False)}
-        made.model._modules["diffusion_model"] = unet
+        made.model = copy.deepcopy(model.model)
+        for name, layer in made.model.diffusion_model.named_modules():
+            if name.endswith(".to_k"):
+                codes = (layer.weight.detach() * _SCALE).round().clamp(-127, 127).to(torch.int8)
+                layer.weight = torch.nn.Parameter(codes, requires_grad=False)
+                layer.__class__ = {"Unpacks": Unpacks, "Rounds": Rounds}[weights]
         return (made,)
+
+
+class LatentPicture:
+    """Three channels of latents as a picture, for those that no small autoencoder decodes."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "make", ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"samples": ("LATENT",)}}
+
+    def make(self, samples):
+        return (samples["samples"][:, :3].movedim(1, -1).float().cpu().div(8).add(0.5).clamp(0, 1),)
 
 
 @PromptServer.instance.routes.post("/tome_test/break")
@@ -77,6 +108,14 @@ async def _break(request):
     return web.json_response({})
 
 
+@PromptServer.instance.routes.post("/tome_test/checkpoint")
+async def _checkpoint(request):
+    """Write a small checkpoint of a ``kind``; its name."""
+    from .checkpoints import write
+
+    return web.json_response({"name": write((await request.json())["kind"])})
+
+
 @PromptServer.instance.routes.get("/tome_test/memory")
 async def _memory(request):
     """What the process holds."""
@@ -91,4 +130,8 @@ async def _memory(request):
     )
 
 
-NODE_CLASS_MAPPINGS = {"Probe_ControlNet": RandomControlNet, "Probe_Quantised": FakeQuantised}
+NODE_CLASS_MAPPINGS = {
+    "Probe_ControlNet": RandomControlNet,
+    "Probe_Quantised": Quantised,
+    "Probe_LatentPicture": LatentPicture,
+}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tome_ext.hosts.common.maps import HeatMap, heat_maps
+from tome_ext.hosts.common.maps import HeatMap, heat_maps, maps_due
 from tome_ext.hosts.common.text import EncodedPrompt, encode_prompt
 from tome_ext.hosts.webui.protocol import Call, Host
 from tome_ext.hosts.webui.sampling.progress import StepProgress, said, work
@@ -19,9 +19,6 @@ from tome_ext.method.refine import in_window, refine
 from tome_ext.method.state import Step, Tokens
 from tome_ext.method.window import inside, reached
 from tome_ext.settings import Settings
-
-# Where the maps are taken when nothing is refined: the layout has formed (docs/METHOD.md, "The four parts").
-_MAPS_FROM = 0.2
 
 _NO_NEGATIVE = (
     "at CFG scale 1 the WebUI encodes no negative prompt, so phrases have no sampling path of their own: "
@@ -205,9 +202,9 @@ class SamplingPass:
 
     def _record(self, step: Step, row: Row, plain: Tensor, merged: _Merged, call: Call, own: Settings) -> None:
         """The attention maps of a row, once, when its refinement is over."""
-        start = own.window_stop if self._refines(row.image) else _MAPS_FROM
-        late = reached(call.place, start) or call.index + 1 >= call.total
-        if not late or (row.image, row.part) in self._mapped:
+        last = call.index + 1 >= call.total
+        due = maps_due(call.place, own, refines=self._refines(row.image), last=last)
+        if not due or (row.image, row.part) in self._mapped:
             return
         self._mapped.add((row.image, row.part))
         groups = self._texts[row.image, row.text].located.groups
