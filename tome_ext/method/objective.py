@@ -76,10 +76,10 @@ def portions(items: Sequence[int], size: int | None) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
-def attention_layers(step: Step, settings: Settings) -> dict[str, nn.Module]:
+def attention_layers(unet: nn.Module, settings: Settings) -> dict[str, nn.Module]:
     """The layers whose maps the losses look at, none where no loss does; ValueError as :func:`select_layers`."""
     look = settings.iterations and (settings.entropy_weight or settings.position_weight)
-    return select_layers(step.unet, settings.layers) if look else {}
+    return select_layers(unet, settings.layers) if look else {}
 
 
 def objective(
@@ -98,7 +98,7 @@ def objective(
     read at ``latents``, reduced to the ``resolution`` of the settings, the binding loss at its target's.
     """
     terms: list[Term] = []
-    layers = attention_layers(step, settings)
+    layers = attention_layers(step.unet, settings)
     if layers:
         for some in portions(images, rows):
             attending = partial(_attention_term, step, tokens, layers, some, settings)

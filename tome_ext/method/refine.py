@@ -44,7 +44,7 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     report, z = Report(step.index), step.latents
     if not tokens.image:
         return tokens, z, report
-    attention_layers(step, settings)  # a wrong choice is an error before any pass is made
+    attention_layers(step.unet, settings)  # a wrong choice is an error before any pass is made
     settings = settings.scaled
     given, dtype = tokens.context.dtype, next(step.unet.parameters()).dtype
     tokens = _measured(replace(tokens, context=widened(tokens.context.detach())))
