@@ -117,7 +117,9 @@ def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones
         pytest.skip(f"the host has no {checkpoint}")
     server.load(checkpoint)
     server.probe("watch")
-    server.make({"latent_step": 2, "step_size": 1, "window_stop": 0.6}, batch_size=2, negative_prompt="a boat")
+    server.make(
+        {"latent_step": 2, "step_size": 1, "window_stop": 0.6, "every": 1}, batch_size=2, negative_prompt="a boat"
+    )
     steps = server.probe("steps")
     assert server.comments() == []
     assert len(steps) == PLAIN["steps"]
