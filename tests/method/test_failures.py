@@ -59,7 +59,7 @@ def test_a_nan_gradient_leaves_the_last_good_token(unet, order):
     assert not torch.allclose(refined.composites[0], once.composites[0], atol=1e-5)
     assert refined.context.isfinite().all()
     assert report.discarded == 2
-    assert report.warnings == ["step 1: 2 update(s) had non-finite gradients and were left out"]
+    assert report.warnings == ["some updates had gradients that are no finite numbers, and were left out"]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4])

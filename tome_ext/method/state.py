@@ -136,7 +136,5 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know."""
-        if not self.discarded:
-            return []
-        return [f"step {self.step + 1}: {self.discarded} update(s) had non-finite gradients and were left out"]
+        """What the user should know; the same for every step, so that it is said once for a run."""
+        return ["some updates had gradients that are no finite numbers, and were left out"] if self.discarded else []
