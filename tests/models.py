@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
+from tome_ext.embedded import shapes_model
 from tome_ext.method.state import Step, Tokens
 
 WIDTH = 24
@@ -72,3 +73,11 @@ def step_of(unet, images: int, size=(16, 16), index=0, total=10, seed=2, predict
         return unet(x.to(parameter.dtype), 801, context.to(parameter.dtype)).sample
 
     return Step(unet, latents.to(parameter.dtype), predict or noise, index, total, 5.0, **more)
+
+
+def untrained_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
+    """The embedded model before any training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first, second = shapes_model.text_encoders()
+        return shapes_model.assemble(shapes_model.autoencoder(), first, second, shapes_model.unet())

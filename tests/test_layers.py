@@ -127,6 +127,16 @@ def test_research_is_imported_by_the_command_line_alone(path):
         assert "research" not in parts_imported(path)
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_clips_numbers_have_one_home(path):
+    """BOS, EOT and the length of a chunk; ``default_rng(77)`` is another 77."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    seeds = {id(one) for node in ast.walk(tree) if isinstance(node, ast.Call) for one in node.args}
+    numbers = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in seeds}
+    home = path.relative_to(PACKAGE).as_posix() == "tokens/vocabulary.py"
+    assert {n for n in numbers if n in (77, 49406, 49407)} == ({77, 49406, 49407} if home else set())
+
+
 def test_folders_and_files_stay_small():
     loose = [path.name for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "__main__")]
     assert len(loose) <= 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,19 @@ def test_the_citation_names_this_version_and_the_paper():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"version: {__version__}\n" in text
     assert "arXiv:2411.07132" in text
+
+
+CITED = re.compile(r"docs/(\w+\.\w+)((?:,? (?:and )?\"[^\"]+\"|, [\d, and]+)*)")
+
+
+def test_every_page_and_section_that_the_code_cites_is_there():
+    cited = {
+        (page, section)
+        for path in [*(ROOT / "tome_ext").rglob("*.py"), *(ROOT / "scripts").glob("*.py"), ROOT / "install.py"]
+        for page, sections in CITED.findall(" ".join(path.read_text(encoding="utf-8").split()))
+        for section in ["", *re.findall(r'"([^"]+)"', sections)]
+    }
+    assert ("METHOD.md", "The four parts") in cited
+    for page, section in cited:
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert not section or f"\n## {section}\n" in text, (page, section)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.models import untrained_pipeline
 from tome_ext.cli import main
 from tome_ext.embedded import shapes_file
-from tome_ext.embedded.shapes_model import untrained_pipeline
 from tome_ext.research.world.captions import vocabulary
 
 

@@ -53,6 +53,15 @@ def test_a_typo_in_groups_is_found_before_a_model_is_opened(refused, no_model, m
     )
 
 
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [("foo", "no cross-attention layer of this model"), ("*", "layers of different resolutions cannot be averaged")],
+)
+def test_layers_that_the_model_cannot_give_are_found_before_the_sampling(refused, one_pipeline, layers, told):
+    assert f"layers = '{layers}': {told}" in refused("a red circle", "--layers", layers, "--compare")
+    assert told in refused("a red circle", "--layers", layers, "--preset", "fast", "--attention-maps")
+
+
 def test_a_prompt_that_is_not_utf8_is_found_before_a_model_is_opened(refused, no_model):
     prompt = os.fsdecode(b"a red \xff cat")
     assert "prompt: character 7 is not valid Unicode; the text must be UTF-8" in refused(prompt)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from functools import partial
+
 import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor
 
+from tests.ldm_unet import LdmUNet
 from tests.models import WIDTH, sd15_unet, sdxl_unet
 from tome_ext.method.attention import AttentionRecorder, map_size
 from tome_ext.method.backward.autograd import frozen
@@ -136,9 +140,34 @@ def test_a_size_without_such_a_level_is_an_error():
         map_size((16, 16), 50)
 
 
-def test_layers_of_different_resolutions_cannot_be_averaged(unet):
-    chosen = "up_blocks.*.attentions.0.transformer_blocks.0"
-    with torch.no_grad(), AttentionRecorder(select_layers(unet, chosen)) as recorder:
+@pytest.mark.parametrize("make", [sdxl_unet, sd15_unet, partial(LdmUNet, depth=4)])
+def test_layers_of_different_resolutions_are_refused_by_name_and_no_others(make):
+    """What is chosen may be averaged: the layers' own maps have one size."""
+    unet, sizes = make(), {}
+    for name, layer in cross_attention_layers(unet).items():
+        layer.to_q.register_forward_pre_hook(lambda _, inputs, name=name: sizes.update({name: inputs[0].shape[1]}))
+    with torch.no_grad():
+        text = torch.zeros(1, 7, WIDTH)
+        unet(torch.zeros(1, 4, 16, 16), *([] if isinstance(unet, LdmUNet) else [801]), text)
+    for pattern in ("*", "down_blocks*", "up_blocks*", "mid_block*", "up_blocks.0*, mid_block*", "*attentions.0*"):
+        chosen = [name for name in sizes if any(fnmatchcase(name, one.strip()) for one in pattern.split(","))]
+        if len({sizes[name] for name in chosen}) == 1:
+            assert list(select_layers(unet, pattern)) == chosen
+        elif chosen:
+            with pytest.raises(ValueError, match=r"^layers = '.*different resolutions cannot be averaged") as refused:
+                select_layers(unet, pattern)
+            assert len(str(refused.value)) < 500
+
+
+def test_an_error_about_layers_names_some_of_the_models_and_not_all(unet):
+    with pytest.raises(ValueError, match=r"layers = 'foo': .* and \d+ more$") as refused:
+        select_layers(unet, "foo")
+    assert str(refused.value).count("transformer_blocks") == 3
+
+
+def test_maps_of_different_sizes_are_not_averaged(unet):
+    layers = {name: layer for name, layer in cross_attention_layers(unet).items() if name.startswith("up_blocks")}
+    with torch.no_grad(), AttentionRecorder(layers) as recorder:
         call(unet)
     with pytest.raises(ValueError, match="different resolutions"):
         recorder.probabilities()

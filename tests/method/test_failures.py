@@ -12,7 +12,7 @@ from tests.models import sdxl_unet, step_of, tokens_of
 from tome_ext.method.descent import gradients
 from tome_ext.method.refine import refine
 from tome_ext.method.state import Losses, Tokens
-from tome_ext.settings import Settings
+from tome_ext.settings import Settings, declaration
 
 
 class Interrupted(Exception):
@@ -59,7 +59,7 @@ def test_a_nan_gradient_leaves_the_last_good_token(unet, order):
     assert not torch.allclose(refined.composites[0], once.composites[0], atol=1e-5)
     assert refined.context.isfinite().all()
     assert report.discarded == 2
-    assert report.warnings == ["step 1: 2 update(s) had non-finite gradients and were left out"]
+    assert report.warnings == ["some updates had gradients that are no finite numbers, and were left out"]
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
@@ -135,6 +135,37 @@ def test_a_model_that_returns_nan_alone_moves_nothing_and_says_so(unet):
     assert torch.equal(refined.context, tokens.context)
     assert report.nothing_moved
     assert not refine(step_of(unet, 1), tokens, Settings())[2].nothing_moved
+
+
+@pytest.mark.parametrize("layers", ["*", "foo"])
+def test_a_wrong_choice_of_layers_is_an_error_before_any_pass(unet, layers):
+    """And none where no loss looks at maps."""
+    passes = []
+    plain = step_of(unet, 1)
+
+    def predict(*given):
+        passes.append(1)
+        return plain.predict(*given)
+
+    step = step_of(unet, 1, predict=predict)
+    with pytest.raises(ValueError, match="layers = "):
+        refine(step, tokens_of([2]), Settings(layers=layers))
+    assert passes == []
+    _, _, report = refine(step, tokens_of([2]), Settings(layers=layers, entropy_weight=0.0))
+    assert len(report.binding) == 1
+
+
+@pytest.mark.parametrize("update", ["composites", "all"])
+def test_the_largest_steps_that_are_allowed_leave_tokens_of_a_bounded_length(unet, update):
+    """Steps of a token's own length multiply: without a bound it has 10^20 times its length after one refined step."""
+    largest = {name: declaration(name).maximum for name in ("step_size", "iterations")}
+    settings = Settings(**largest, step_decay="constant", update=update, binding_weight=0.0)
+    start = tokens = tokens_of([2])
+    for index in range(2):
+        tokens, _, _ = refine(step_of(unet, 1, index=index), tokens, settings)
+    assert tokens.context.half().isfinite().all()
+    assert tokens.context.norm(dim=-1).max() <= 100.1 * start.context.norm(dim=-1).max()
+    assert not torch.allclose(tokens.composites, start.composites)
 
 
 def test_thirty_groups(unet):

@@ -36,6 +36,9 @@ def test_by_hand_wins():
     assert read_prompt("a red cat", clean=" a feline ").clean == "a feline"
 
 
-def test_no_character_serves_as_a_marker():
-    text = "".join(map(chr, range(0xFDD0, 0xFDF0))) + " an orange cat"
+@pytest.mark.parametrize(
+    "places", [range(0xFDD0, 0xFDF0), [*range(0xFDD0, 0xFDF0), *range(0xE000, 0xF900)]], ids=["some", "very many"]
+)
+def test_no_character_serves_as_a_marker(places):
+    text = "".join(map(chr, places)) + " an orange cat"
     assert read_prompt(text, parser="builtin").clean == text.replace("an orange", "a")

@@ -40,6 +40,19 @@ CASES = {
         "fox: wearing blue hat red gloves green shirt yellow pants"
     ),
     "a hut made of straw with a wooden roof": "hut: made of straw with wooden roof",
+    # behind a comma, or far from the noun: only where one alone can be meant
+    "a red cat, a blue dog, wearing sunglasses": "cat: red; dog: blue",
+    "a cat and a dog, wearing a hat": "",
+    "a cat and a dog, wearing hats": "cat: +wearing +hats; dog: wearing hats",
+    "a cat and a dog on a sofa wearing a hat": "",
+    "a cat and Elsa on a sofa, wearing a hat": "",
+    "a girl and Elsa, dressed in red": "",
+    "1girl, 1boy, holding a red ball": "ball: red",
+    "1girl, hatsune miku, wearing a red dress": "hatsune miku: wearing red dress",
+    "a knight fighting a dragon, holding a sword": "knight: holding sword",
+    "a red cat wearing a scarf, a blue dog, wearing sunglasses": (
+        "cat: red wearing scarf; dog: blue wearing sunglasses"
+    ),
     # properties
     "a spoon with a fluffy texture": "spoon: with fluffy texture",
     "a horse of a green colour": "horse: of green colour",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from tests.counting import calls
 from tome_ext.prompts import read_prompt
 from tome_ext.prompts.preview import as_html, as_text
 
@@ -46,6 +49,17 @@ def test_html_text_is_the_prompt():
     for entity, char in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
         plain = plain.replace(entity, char)
     assert plain == TEXT
+
+
+@pytest.mark.parametrize("unit", ["a cat with a hat and ", "a red cat, ", "<a:", "best quality, ", "a & b < c "])
+def test_the_html_grows_with_the_prompt_and_no_faster(unit):
+    sizes = []
+    for length in (4_000, 8_000):
+        reading = read_prompt((unit * length)[:length], parser="builtin")
+        sizes.append((len(as_html(reading)), calls(lambda reading=reading: as_html(reading))))
+    (half, few), (whole, many) = sizes
+    assert whole < 2.2 * half + 1000
+    assert many < 2.2 * few + 1000
 
 
 def test_html_says_when_nothing_is_found():

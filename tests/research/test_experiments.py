@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.models import untrained_pipeline
 from tome_ext.cli.evidence import EXPERIMENTS as NAMES
-from tome_ext.embedded.shapes_model import untrained_pipeline
 from tome_ext.hosts.diffusers.encoding import encode_with
 from tome_ext.research import contexts
 from tome_ext.research.arms import PLAIN, settings_for

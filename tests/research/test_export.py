@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from tests.models import untrained_pipeline
 from tome_ext.embedded import shapes_model
 from tome_ext.research.export import text
 from tome_ext.research.export.autoencoder import widen_autoencoder
@@ -15,7 +16,7 @@ from tome_ext.research.export.webui import UNET_TIMES, VAE_TIMES, checkpoint, co
 
 @pytest.fixture(scope="module")
 def pipe():
-    made = shapes_model.untrained_pipeline(3)
+    made = untrained_pipeline(3)
     generator = torch.Generator().manual_seed(0)
     for part in (made.unet, made.vae, made.text_encoder, made.text_encoder_2):
         for parameter in part.parameters():  # no bias zero, no weight one: nothing may be right by accident

@@ -166,6 +166,7 @@ def _run(arguments: argparse.Namespace) -> int:
     device = choose_device(arguments.device)
     pipe = open_pipeline(recipe.model, device, choose_dtype(arguments.dtype, device))
     set_scheduler(pipe, recipe.scheduler)
+    _check_layers(pipe, recipe)
     recipe = recipe.replace(model=model_name(recipe.model))
     tasks = [Task(prompt, recipe.seed + number) for prompt in prompts for number in range(recipe.count)]
     pairs: list[tuple[Picture, Picture]] = []
@@ -193,6 +194,19 @@ def _prepare(folder: Path) -> None:
             file.write(bytes(_PROBE))
     except OSError as error:
         raise CommandError(f"nothing can be written to the folder {folder}: {error}") from error
+
+
+def _check_layers(pipe: Any, recipe: Recipe) -> None:
+    """CommandError, before anything is sampled, for attention layers that the model does not have or cannot average."""
+    from tome_ext.method.layers import select_layers
+
+    settings = recipe.settings
+    looks = settings.refines and (settings.entropy_weight or settings.position_weight)
+    if recipe.method != "plain" and (looks or recipe.maps):
+        try:
+            select_layers(pipe.unet, settings.layers)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
 
 
 def _sample(pipe: Any, tasks: Sequence[Task], recipe: Recipe, label: str) -> tuple[list[Picture], list[Picture]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -81,14 +80,6 @@ def assemble(vae: Any, text_encoder: Any, text_encoder_2: Any, unet: Any) -> Sta
         scheduler=scheduler(),
         add_watermarker=False,
     )
-
-
-def untrained_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
-    """The model before any training, for tests of what surrounds it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        first, second = text_encoders()
-        return assemble(autoencoder(), first, second, unet())
 
 
 def _text_config(width: int, activation: str, pad: int) -> CLIPTextConfig:

@@ -15,7 +15,7 @@ Term = Callable[..., tuple[Tensor, Losses]]
 # Narrow floats: the scale that a loss is multiplied by at first, and the factor by which that changes.
 _SCALE, _CHANGE = 256.0, 256.0
 # The most that one update moves a token or a latent, in its own lengths: the authors' steps are of a few at most.
-_MOST = 100.0
+MOST = 100.0
 
 
 def gradients(
@@ -78,7 +78,7 @@ def normalised(variable: Tensor, gradient: Tensor) -> Tensor:
     return moved
 
 
-def descend(variable: Tensor, gradient: Tensor, size: float, report: Report, most: float = _MOST) -> Tensor:
+def descend(variable: Tensor, gradient: Tensor, size: float, report: Report, most: float = MOST) -> Tensor:
     """``variable`` − ``size`` · ``gradient``, by at most ``most`` times the length of what moves.
 
     What moves is a composite token of [N, D], any token of a context [B, T, D] (its length: that of the longest
@@ -97,6 +97,12 @@ def descend(variable: Tensor, gradient: Tensor, size: float, report: Report, mos
         report.updates += finite.numel()
         report.discarded += int((~finite).sum())
     return torch.where(finite, variable - move, variable)
+
+
+def shortened(tokens: Tensor, longest: Tensor) -> Tensor:
+    """``tokens`` [..., D], those that are longer than ``longest`` [..., 1] at that length."""
+    length = _length(tokens)
+    return torch.where(length > longest, tokens * (longest / length), tokens)
 
 
 def _length(rows: Tensor, dimensions: tuple[int, ...] = (-1,)) -> Tensor:

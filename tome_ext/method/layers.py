@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Sized
 
 from torch import nn
+
+from tome_ext.settings import short
 
 _SHOWN = 3
 _LDM = re.compile(r"(input_blocks|middle_block|output_blocks)\.(?:(\d+)\.)?(\d+)\.transformer_blocks\.(\d+)\.attn2$")
@@ -28,7 +31,7 @@ def cross_attention_layers(unet: nn.Module) -> dict[str, nn.Module]:
 
 
 def select_layers(unet: nn.Module, which: str) -> dict[str, nn.Module]:
-    """The layers that the setting ``layers`` names; ValueError where it names none.
+    """The layers that the setting ``layers`` names; ValueError where it names none, or some of different resolutions.
 
     "reference": the authors' ``up_blocks.0.attentions.1.transformer_blocks.{1,2,3}`` on SDXL; on a UNet of one
     transformer block per attention (SD1.5, SD2), the first decoder level with cross-attention. "paper": the
@@ -51,8 +54,32 @@ def select_layers(unet: nn.Module, which: str) -> dict[str, nn.Module]:
         shown = ", ".join(
             [*list(layers)[:_SHOWN], *([f"and {len(layers) - _SHOWN} more"] if len(layers) > _SHOWN else [])]
         )
-        raise ValueError(f"layers = {which!r}: no cross-attention layer of this model; it has {shown}")
+        raise ValueError(f"layers = {short(which)}: no cross-attention layer of this model; it has {shown}")
+    _check_resolution(unet, which, names)
     return {name: layers[name] for name in names}
+
+
+def _check_resolution(unet: nn.Module, which: str, names: list[str]) -> None:
+    """ValueError for layers whose maps cannot be averaged, with one layer of each resolution."""
+    stages = (getattr(unet, name, None) for name in ("down_blocks", "num_res_blocks", "channel_mult"))
+    count = next((len(stage) for stage in stages if isinstance(stage, Sized) and len(stage)), 0)
+    if not count:
+        return
+    by_level = {_level(name, count): name for name in reversed(names)}
+    if len(by_level) > 1:
+        examples = ", ".join(by_level[level] for level in sorted(by_level))
+        raise ValueError(
+            f"layers = {short(which)}: layers of different resolutions cannot be averaged; choose those of one among "
+            f"{examples}"
+        )
+
+
+def _level(name: str, count: int) -> int:
+    """How often the latent is halved where a layer stands, in a UNet of ``count`` levels."""
+    stage, number = name.split(".")[:2]
+    if stage == "mid_block":
+        return count - 1
+    return int(number) if stage == "down_blocks" else count - 1 - int(number)
 
 
 def _canonical(unet: nn.Module, name: str) -> str | None:

@@ -76,6 +76,12 @@ def portions(items: Sequence[int], size: int | None) -> Iterator[Sequence[int]]:
         yield items[start : start + size]
 
 
+def attention_layers(unet: nn.Module, settings: Settings) -> dict[str, nn.Module]:
+    """The layers whose maps the losses look at, none where no loss does; ValueError as :func:`select_layers`."""
+    look = settings.iterations and (settings.entropy_weight or settings.position_weight)
+    return select_layers(unet, settings.layers) if look else {}
+
+
 def objective(
     step: Step,
     tokens: Tokens,
@@ -92,8 +98,8 @@ def objective(
     read at ``latents``, reduced to the ``resolution`` of the settings, the binding loss at its target's.
     """
     terms: list[Term] = []
-    if settings.entropy_weight or settings.position_weight:
-        layers = select_layers(step.unet, settings.layers)
+    layers = attention_layers(step.unet, settings)
+    if layers:
         for some in portions(images, rows):
             attending = partial(_attention_term, step, tokens, layers, some, settings)
             terms.append(lambda variable, z=latents, term=attending: term(variable, z))

@@ -14,8 +14,15 @@ from dataclasses import replace
 from torch import Tensor
 
 from tome_ext.method.backward.memory import backward_passes
-from tome_ext.method.descent import descend, gradients, normalised
-from tome_ext.method.objective import binding_terms, finished, objective, phrase_target, with_variable
+from tome_ext.method.descent import MOST, descend, gradients, normalised, shortened
+from tome_ext.method.objective import (
+    attention_layers,
+    binding_terms,
+    finished,
+    objective,
+    phrase_target,
+    with_variable,
+)
 from tome_ext.method.precision import widened
 from tome_ext.method.state import Report, Step, Tokens
 from tome_ext.method.window import inside
@@ -37,9 +44,10 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
     report, z = Report(step.index), step.latents
     if not tokens.image:
         return tokens, z, report
+    attention_layers(step.unet, settings)  # a wrong choice is an error before any pass is made
     settings = settings.scaled
     given, dtype = tokens.context.dtype, next(step.unet.parameters()).dtype
-    tokens = replace(tokens, context=widened(tokens.context.detach()))
+    tokens = _measured(replace(tokens, context=widened(tokens.context.detach())))
     with backward_passes(step, tokens, settings) as rows:
         target = phrase_target(step, tokens, settings, rows)  # ε(z_t, C_phrase), without gradient
         if target is not None:
@@ -63,12 +71,25 @@ def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tens
             if settings.descent == "normalised":
                 gradient = normalised(variables[0], gradient)
             moved = descend(variables[0], gradient, size, report)  # ĉ ← ĉ − η·∇L
+            if settings.descent == "normalised":  # steps of a token's own length would let it grow without end
+                moved = shortened(moved, MOST * _longest(tokens, moved))
             tokens = with_variable(tokens, moved, settings)
             if of_z:  # the authors' code: z_t as well, for this call alone
                 z = descend(z, of_z[0], size * settings.latent_step, report)
             report.add(losses)
             images = [image for image in images if not finished(image, step, tokens, losses, settings)]
     return replace(tokens, context=tokens.context.to(given)), z, report
+
+
+def _measured(tokens: Tokens) -> Tokens:
+    """The tokens with the length of the longest of each image as it is now, where it is not known yet."""
+    return tokens if tokens.longest is not None else replace(tokens, longest=tokens.context.norm(dim=-1).amax(-1))
+
+
+def _longest(tokens: Tokens, moved: Tensor) -> Tensor:
+    """The longest token's length of each image, for what moves: composite tokens [N, D] or the context [B, T, D]."""
+    assert tokens.longest is not None
+    return tokens.longest[list(tokens.image), None] if moved.ndim == 2 else tokens.longest[:, None, None]
 
 
 def _step_size(step: Step, settings: Settings) -> float:

@@ -63,7 +63,8 @@ class Tokens:
     ``context`` [B, T, D], merged. For each of N composite tokens: the ``image`` it belongs to, its ``position``
     there, and the encoded ``phrase`` [N, T', D]. Composite tokens of one image stand together. ``text``: for
     each image the positions of the prompt's own tokens, without start, end and padding tokens.
-    ``trajectory``: None before the first refined step, and always with ``phrase_latent`` = "same".
+    ``trajectory``: None before the first refined step, and always with ``phrase_latent`` = "same". ``longest``: the
+    length of each image's longest token [B] as it was before refinement; None before the first refined step.
     """
 
     context: Tensor
@@ -72,6 +73,7 @@ class Tokens:
     phrase: Tensor
     text: tuple[tuple[int, ...], ...] = ()
     trajectory: Trajectory | None = None
+    longest: Tensor | None = None
 
     @property
     def composites(self) -> Tensor:
@@ -134,7 +136,5 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """What the user should know."""
-        if not self.discarded:
-            return []
-        return [f"step {self.step + 1}: {self.discarded} update(s) had non-finite gradients and were left out"]
+        """What the user should know; the same for every step, so that it is said once for a run."""
+        return ["some updates had gradients that are no finite numbers, and were left out"] if self.discarded else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 _VOWEL_SOUND = re.compile(
@@ -28,12 +29,11 @@ def clean_prompt(text: str, cuts: list[tuple[int, int]]) -> str:
 
 
 def _unused_characters(text: str) -> tuple[str, str]:
-    """Two characters that the text does not hold (Unicode's non-characters, as a rule)."""
-    free = [c for c in map(chr, range(0xFDD0, 0xFDF0)) if c not in text]
-    if len(free) < 2:
-        used = set(text)
-        free = [chr(c) for c in range(0xE000, 0xF900) if chr(c) not in used]
-    return free[0], free[1]
+    """Two characters that the text does not hold: Unicode's non-characters as a rule, else some of private use."""
+    used = set(text)
+    places = itertools.chain(range(0xFDD0, 0xFDF0), range(0xE000, 0xF900), range(0xF0000, 0x110000))
+    free = (c for c in map(chr, places) if c not in used)
+    return next(free), next(free)
 
 
 def _drop_empty(marked: str, cut: str) -> str:

@@ -361,3 +361,43 @@ def test_context_windows_are_merged_alone(sampling):
     )
     assert seen[0][1] == [[cond]]
     assert "context windows" in told[0]
+
+
+def test_the_refinement_has_the_guiders_scale(sampling, monkeypatch):
+    host, (refinement, _, _), seen = Host(), made(sampling), []
+    original = sampling.refine
+    monkeypatch.setattr(sampling, "refine", lambda *given: seen.append(given[0].guidance) or original(*given))
+    host.run(refinement, [conditioning()], [other()])
+    assert seen == [4.0, 4.0]
+
+
+@pytest.mark.parametrize("how", ["prompt", "zeros"])
+def test_the_losses_see_the_pooled_vector_that_is_asked_for(sampling, how):
+    """It stands in front of the sizes, which stay."""
+    host, (refinement, _, told), seen = Host(), made(sampling), []
+    original = host.model.apply_model
+
+    def apply(*given, y, **more):
+        seen.append(y)
+        return original(*given, **more)
+
+    host.model.apply_model = apply
+    cond = conditioning(SETTINGS.replace(loss_pooled=how), pooled_output=torch.ones(1, 4))
+    cond["model_conds"]["y"] = Attention(torch.ones(1, 10))
+    host.run(refinement, [cond])
+    assert told == []
+    assert {tuple(row) for y in seen for row in y.tolist()} == {((how == "prompt",) * 4) + (1.0,) * 6}
+
+
+def test_maps_are_taken_of_the_tokens_that_refinement_leaves(sampling, monkeypatch):
+    host, (refinement, _, _), taken = Host(), made(sampling, maps=True), []
+
+    def heat_maps(step, plain, tokens, groups, layers):
+        taken.append((step.index, tokens.context))
+        return []
+
+    monkeypatch.setattr(sampling, "heat_maps", heat_maps)
+    host.run(refinement, [conditioning()])
+    ((index, text),) = taken
+    assert index == 2
+    assert torch.equal(text, host.contexts()[-1])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.hosts.diffusers.sampling import NONE, ONE, TWO, bind, hooks, make, quiet, settings_of
+from tests.hosts.diffusers.sampling import NONE, ONE, TWO, bind, given, hooks, make, quiet, settings_of
 from tome_ext.embedded.random_model import random_pipeline
 from tome_ext.hosts.diffusers import attach
+from tome_ext.hosts.diffusers.encoding import encode
 from tome_ext.prompts import GroupSyntaxError
 from tome_ext.settings import SettingError, Settings
 
@@ -137,43 +138,94 @@ def test_a_second_call_begins_anew(sdxl):
     assert [row["step"] for row in tome.report[0].losses] == [0, 0]
 
 
-def test_end_tokens_from_a_chosen_step(sdxl):
-    off, _ = bind(sdxl, settings_of("fast", ets="off"), [TWO], [1])
-    late, _ = bind(sdxl, settings_of("fast", ets_start=0.6), [TWO], [1])
-    never, _ = bind(sdxl, settings_of("fast", ets_start=1.0), [TWO], [1])
-    always, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
-    assert np.array_equal(never, off)
-    assert not np.array_equal(late, off)
-    assert not np.array_equal(late, always)
+RED = "a red cat and a blue dog"  # a(1) red(2) cat(3) and(4) a(5) blue(6) dog(7) EOT(8)
+CLEAN = "a cat and a dog"  # EOT(6)
 
 
-def test_the_pooled_vector_of_the_clean_prompt(sdxl, sd15):
-    kept, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
-    clean, _ = bind(sdxl, settings_of("fast", pooled="clean"), [TWO], [1])
-    assert not np.array_equal(kept, clean)
-    _, report = bind(sd15, settings_of("fast", pooled="clean"), [TWO], [1])
-    assert report[0].warnings == []
+def told(pipe, steps=1, attached=None, **values):
+    """What the UNet is given for RED in each call: its text [77, D], and SDXL's pooled vector."""
+    settings = settings_of("fast", related_weight=1.0, **values)
+    with attach(pipe, settings, RED, **(attached or {})) as tome:
+        seen, handle = given(pipe)
+        try:
+            make(pipe, [RED], [1], steps=steps)
+        finally:
+            handle.remove()
+    assert tome.report[0].warnings == []
+    return [(text[-1], None if added is None else added["text_embeds"][-1]) for _, text, added in seen]
 
 
-def test_words_from_outside_the_prompt_and_signs(sdxl):
-    groups = 'cat + "hat" - wearing'
-    images, report = bind(sdxl, settings_of("fast", groups=groups), [TWO], [1])
-    other, _ = bind(sdxl, settings_of("fast", groups='cat + 2*"hat" - wearing'), [TWO], [1])
-    assert report[0].warnings == []
-    assert not np.array_equal(images, other)
+def close(one, two):
+    return torch.allclose(one, two, atol=1e-4)
+
+
+@pytest.mark.parametrize(("start", "calls"), [(0.0, [True] * 5), (0.5, [False] * 3 + [True] * 2), (1.0, [False] * 5)])
+def test_end_tokens_are_the_clean_prompts_from_a_chosen_place_on(sdxl, start, calls):
+    """Until then the prompt's own, which have closed up."""
+    own, clean = (encode(sdxl, [text])[0][0] for text in (RED, CLEAN))
+    for substituted, (text, _) in zip(calls, told(sdxl, steps=5, ets_start=start), strict=True):
+        assert close(text[6:74], clean[6:74] if substituted else own[8:76])
+    assert not close(own[8:76], clean[6:74])
+
+
+@pytest.mark.parametrize(("pooled", "of"), [("keep", RED), ("clean", CLEAN)])
+def test_the_pooled_vector_is_the_prompts_or_the_clean_prompts(sdxl, pooled, of):
+    ((_, vector),) = told(sdxl, pooled=pooled)
+    assert close(vector, encode(sdxl, [of])[1][0])
+    assert not close(*encode(sdxl, [RED, CLEAN])[1])
+
+
+def test_a_model_without_a_pooled_vector_is_merged_as_well(sd15):
+    ((text, vector),) = told(sd15, pooled="clean")
+    own = encode(sd15, [RED])[0][0]
+    assert vector is None
+    assert close(text[2], own[2] + own[3])
+
+
+def test_words_from_outside_the_prompt_are_added_with_their_signs_and_weights(sdxl):
+    ((text, _),) = told(sdxl, groups='cat: - ; dog + 2*"hat" - 0.5*blue')
+    own, hat = (encode(sdxl, [words])[0][0] for words in (RED, "hat"))
+    assert close(text[:6], own[:6])
+    assert close(text[6], own[7] + 2 * hat[1] - 0.5 * own[6])
 
 
 def test_clean_prompts_by_hand(sdxl):
-    derived, _ = bind(sdxl, settings_of("fast"), [TWO], [1])
-    same, _ = bind(sdxl, settings_of("fast"), [TWO], [1], {"clean": ["a cat and a dog"]})
-    other, _ = bind(sdxl, settings_of("fast"), [TWO], [1], {"clean": ["two animals"]})
-    assert np.array_equal(derived, same)
-    assert not np.array_equal(derived, other)
+    ((text, _),) = told(sdxl, attached={"clean": ["two animals"]})
+    by_hand = encode(sdxl, ["two animals"])[0][0]  # EOT(3)
+    assert close(text[6:], by_hand[3:74])
     with (
         pytest.raises(ValueError, match="2 clean prompts for 1 prompts"),
         attach(sdxl, Settings(), [TWO], clean=["", ""]),
     ):
         raise AssertionError("not reached")
+
+
+def test_phrases_and_prompts_are_encoded_with_the_calls_lora_scale(sdxl, monkeypatch):
+    asked = []
+    original = sdxl.encode_prompt
+    monkeypatch.setattr(
+        sdxl, "encode_prompt", lambda *a, **more: asked.append(more.pop("lora_scale", None)) or original(*a, **more)
+    )
+    with attach(sdxl, settings_of(), [TWO], lora_scale=0.5):
+        pass
+    assert len(asked) > 3
+    assert set(asked) == {0.5}
+
+
+def test_maps_take_one_more_partial_pass_and_no_other(sdxl):
+    """Up to the last layer whose maps are drawn."""
+    passes = {}
+    for record_maps in (False, True):
+        begun, ended = [], []
+        handles = [
+            sdxl.unet.conv_in.register_forward_hook(lambda *_, seen=begun: seen.append(1)),
+            sdxl.unet.conv_out.register_forward_hook(lambda *_, seen=ended: seen.append(1)),
+        ]
+        bind(sdxl, settings_of("fast"), [TWO], [1], {"record_maps": record_maps}, steps=3)
+        for handle in handles:
+            handle.remove()
+        passes[record_maps] = len(begun), len(ended)
+    assert passes == {False: (3, 3), True: (4, 3)}
 
 
 def test_a_failure_is_only_that_of_images_with_something_to_bind(sdxl, monkeypatch):

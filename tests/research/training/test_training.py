@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.models import untrained_pipeline
 from tome_ext.embedded import shapes_model
 from tome_ext.embedded.shapes_file import read_model, write_model
 from tome_ext.research.training import autoencoder, checkpoints, diffusion
@@ -150,7 +151,7 @@ def test_half_written_shards_are_made_again(tmp_path):
 
 
 def test_the_models_file_is_small_and_gives_the_model_back(tmp_path):
-    pipe = shapes_model.untrained_pipeline(1)
+    pipe = untrained_pipeline(1)
     pipe.vae.register_to_config(scaling_factor=0.75)
     path = tmp_path / "shapes.safetensors"
     parts = (pipe.vae, pipe.text_encoder, pipe.text_encoder_2, pipe.unet)
@@ -193,7 +194,7 @@ def test_a_models_file_without_a_tensor_is_refused(tmp_path):
 
 
 def written(folder):
-    pipe = shapes_model.untrained_pipeline(1)
+    pipe = untrained_pipeline(1)
     path = folder / "own.safetensors"
     write_model(path, pipe.vae, pipe.text_encoder, pipe.text_encoder_2, pipe.unet, words=vocabulary())
     return path

@@ -37,9 +37,9 @@ class ModelCall:
     options: Mapping[str, Any]
     guidance: float = 1.0
 
-    @property
+    @cached_property
     def sigma(self) -> float:
-        """The noise level σ of the sampler."""
+        """The noise level σ of the sampler; read once, since that waits for the device."""
         return float(self.timestep[0])
 
     @property

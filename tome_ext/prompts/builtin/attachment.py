@@ -115,9 +115,9 @@ class _Attachment:
         if kind == "have":
             had = relative or item.animate or self.links.low(at + 1) in vocab.PROPERTIES
             return self.owners.of_predicate(item, at, relative) if had else None
+        if self.late(first, at) and not relative:
+            return self.owners.after_comma(item, first, at) if item.animate else None
         if kind == "hold":
-            if self.links.kind(first) == "comma" and not (relative or lexicon.animate(item.low)):
-                return item if item is self.owners.only() else None
             return self.owners.of_held(item, at, relative)
         if relative:
             return None
@@ -134,6 +134,12 @@ class _Attachment:
         if kind == "adj":
             return item
         return None
+
+    def late(self, first: int, at: int) -> bool:
+        """ ", wearing", ", dressed in": a participle of clothes and things behind a comma."""
+        kind = self.links.kind(at)
+        worn = kind == "hold" or (kind == "dressed" and self.links.low(at) in vocab.CLOTHED)
+        return worn and self.links.kind(first) == "comma"
 
     def give(self, owner: Item, first: int, at: int, relative: bool) -> int:
         """Give ``owner`` what stands at ``at``; the place after it, ``first`` where it cannot belong to it."""
@@ -208,6 +214,7 @@ class _Attachment:
         first = at
         while links.kind(first - 1) == "cop":
             first -= 1
+        refused = self.late(first - 1, at) and links.kind(first - 2) == "np" and self.items[first - 2].animate
         previous = links.low(first - 1)
         if previous in _STANDS_BEFORE or links.kind(first - 1) == "and":
             first -= 1
@@ -218,7 +225,7 @@ class _Attachment:
             return at + 1
         if links.kind(at) == "prep" and not lexicon.wearable(links.low(at + 1)):
             return at + 1
-        owner = self.owners.only() or self.owners.alone()
+        owner = None if refused else self.owners.only() or self.owners.alone()
         if owner is None:
             return at + 1
         then = self.give(owner, first, at, False)

@@ -10,6 +10,7 @@ from tome_ext.prompts.lexicon.ownership import worn_or_grown
 
 _SINGULAR_COPULAS = frozenset({"is", "was"})
 _PLURAL_COPULAS = frozenset({"are", "were"})
+_NEAR = 8  # so many people of a sentence are looked at
 
 
 class Owners:
@@ -52,12 +53,29 @@ class Owners:
         ``in_tag``: not one from before the last comma.
         """
         found = self.known or self.names
+        if self.known and self.names:
+            found = [*(one for one in self.known[:_NEAR] if not _counted(one)), *self.names[:_NEAR]]
         if in_tag:
             found = self.known[self.earlier[0] :] or self.names[self.earlier[1] :]
         if len(found) == 1:
             return found[0]
-        subjects = [p for p in found[:8] if p.role == "subject"] if len(found) < 8 else []
+        subjects = [p for p in found[:_NEAR] if p.role == "subject"] if len(found) < _NEAR else []
         return subjects[0] if len(subjects) == 1 else None
+
+    def after_comma(self, item: Item, first: int, at: int) -> Item | None:
+        """Who wears or holds what follows the verb at ``at``, behind the comma at ``first`` after somebody, ``item``.
+
+        Of several people and animals only one that is the subject, or the nearest where all others have things of their
+        own: "a red cat, a blue dog, wearing sunglasses" does not say whose they are.
+        """
+        people = [*self.known[-_NEAR:], *self.names[-_NEAR:]]
+        subjects = [one for one in people if one.role == "subject"] or people
+        if item not in subjects:
+            return subjects[0] if len(subjects) == 1 else None
+        others = [one for one in subjects if one is not item and not _equipped(one)]
+        others = [one for one in others if _counted(item) or not _counted(one)]
+        joined = self.links.kind(first - 1) == "np" and self.links.kind(first - 2) == "and"
+        return item if not others or (joined and lexicon.info(self.links.low(at + 1)).plural) else None
 
     def alone(self) -> Item | None:
         """The noun of a sentence that has no other, where it can be a name: "jack, wearing a red dress"."""
@@ -164,6 +182,17 @@ class Owners:
         picture = item.low in vocab.ABOUT_PICTURES
         name = item.bare and thing and not (info.plural or picture)
         return item if name and (coloured or not self.any_person) else None
+
+
+def _counted(item: Item) -> bool:
+    """ "1girl", which may count the one whose name follows."""
+    return item.low[:1].isdigit()
+
+
+def _equipped(item: Item) -> bool:
+    """Whether somebody has things of their own already, behind their noun."""
+    own = item.parsed
+    return own is not None and any(word > own.noun[-1] for word in own.related)
 
 
 def _plural(links: Links, item: Item) -> bool | None:

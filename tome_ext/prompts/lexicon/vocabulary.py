@@ -32,7 +32,7 @@ CONJUNCTIONS = _words("and or & plus")
 COPULAS = _words("is are was were be being been looks look seems seem appears appear becomes")
 HAVE = _words("has have having had featuring features possessing")
 RELATIVES = _words("that which who")
-# Verbs whose object belongs to the subject (METHOD: sub-object).
+# Verbs whose object is a sub-object of their subject.
 HOLDING = _words(
     "wearing wears wear holding holds hold carrying carries carry wielding wields wield donning clutching"
     " gripping grasping sporting brandishing"

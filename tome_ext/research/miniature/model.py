@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from tome_ext.embedded.shapes_model import assemble
 from tome_ext.research.miniature.world.things import HEIGHT, WIDTH
+from tome_ext.tokens.vocabulary import CHUNK, EOT
 
 REDUCTION = 4
 LATENT = (HEIGHT // REDUCTION, WIDTH // REDUCTION)
@@ -23,7 +24,7 @@ UNET_WIDTHS, UNET_GROUPS, HEAD_WIDTH = (48, 96), 8, 16
 VAE_WIDTHS, VAE_GROUPS = (8, 16, 32), 2
 TIME_WIDTH = 16  # of each of the six sizes
 SIZES = (float(HEIGHT), float(WIDTH), 0.0, 0.0, float(HEIGHT), float(WIDTH))
-VOCABULARY, END = 49408, 49407
+VOCABULARY, END = EOT + 1, EOT
 
 
 def text_encoders(vocabulary: int = VOCABULARY, end: int = END, pad: int = 0) -> tuple[Any, Any]:
@@ -81,7 +82,7 @@ def _text_config(width: int, activation: str, vocabulary: int, end: int, pad: in
         projection_dim=width,
         num_hidden_layers=TEXT_LAYERS,
         num_attention_heads=TEXT_HEADS,
-        max_position_embeddings=77,
+        max_position_embeddings=CHUNK,
         hidden_act=activation,
         bos_token_id=0,
         eos_token_id=end,

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tome_ext.research.miniature.prompt_text import PromptText
 from tome_ext.research.miniature.sampling import Contrast, Plan
+from tome_ext.tokens.vocabulary import CHUNK
 
 Planner = Callable[[PromptText], Plan]
 
@@ -179,7 +180,7 @@ def clean_pooled(planner: Planner) -> Planner:
     return lambda text: replace(planner(text), pooled=text.clean_pooled)
 
 
-def followed(words: Tensor, ends: Tensor, length: int = 77) -> Tensor:
+def followed(words: Tensor, ends: Tensor, length: int = CHUNK) -> Tensor:
     """Words with end tokens behind them, cut or filled up with the last one to ``length`` tokens."""
     made = torch.cat([words, ends])[:length]
     return torch.cat([made, made[-1:].expand(length - len(made), -1)])

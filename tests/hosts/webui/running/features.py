@@ -104,6 +104,9 @@ def _masked(server: Server) -> dict[str, Any]:
     return {**_from_image(server), "mask": base64.b64encode(file.getvalue()).decode(), "inpainting_fill": 1}
 
 
+# An image at denoising strength 0.7 begins with less noise than the default window has.
+LATE = {"window_stop": 0.6}
+
 ALL = (
     Feature("txt2img, SDXL"),
     Feature("preset paper", tome={"preset": "paper"}),
@@ -117,9 +120,9 @@ ALL = (
     Feature("checkpointing", tome={"checkpointing": "on"}),
     *(Feature(f"sampler {name}", asks={"sampler_name": name, "steps": PLAIN["steps"]}) for name in SAMPLERS),
     Feature("scheduler Karras", asks={"sampler_name": "DPM++ 2M", "scheduler": "Karras"}),
-    Feature("img2img", prepare=_from_image),
-    Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, prepare=_from_image),
-    Feature("inpainting", prepare=_masked),
+    Feature("img2img", tome=LATE, prepare=_from_image),
+    Feature("img2img, DDIM", asks={"sampler_name": "DDIM"}, tome=LATE, prepare=_from_image),
+    Feature("inpainting", tome=LATE, prepare=_masked),
     Feature("hires fix: merge", asks=HIRES),
     Feature("hires fix: refine", asks=HIRES, tome={"hires": "refine"}),
     Feature("hires fix: off", asks=HIRES, tome={"hires": "off"}),
@@ -185,7 +188,7 @@ ALL = (
         refines=False,
         comment="merged, not refined: this is a flow-matching model",
     ),
-    Feature("SDXL inpainting model", checkpoint="sdxl-inpainting", prepare=_masked),
+    Feature("SDXL inpainting model", checkpoint="sdxl-inpainting", tome=LATE, prepare=_masked),
     Feature("SD1.5", checkpoint="sd15"),
     Feature(
         "SD1.5, LoRA",
@@ -193,8 +196,13 @@ ALL = (
         asks={"prompt": f"a red cat and a blue dog <lora:{CHECKPOINTS['sd15-lora']}:1>"},
     ),
     Feature("SD1.5 in GGUF (Q8_0)", checkpoint="sd15-gguf", hosts=("neo",)),
-    Feature("SD1.5, AND, DDIM", checkpoint="sd15", asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"}),
-    Feature("SD1.5 inpainting model", checkpoint="sd15-inpainting", prepare=_masked),
+    Feature(
+        "SD1.5, AND, DDIM",
+        checkpoint="sd15",
+        asks={"prompt": "a red cat AND a blue dog", "sampler_name": "DDIM"},
+        tome={"min_objects": 1},
+    ),
+    Feature("SD1.5 inpainting model", checkpoint="sd15-inpainting", tome=LATE, prepare=_masked),
     Feature("SD2, v-prediction", checkpoint="sd2-v"),
     Feature("SD2, v-prediction, DDIM", checkpoint="sd2-v", asks={"sampler_name": "DDIM"}),
     Feature(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,7 +118,9 @@ def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones
         pytest.skip(f"the host has no {checkpoint}")
     server.load(checkpoint)
     server.probe("watch")
-    server.make({"latent_step": 2, "step_size": 1, "window_stop": 0.6}, batch_size=2, negative_prompt="a boat")
+    server.make(
+        {"latent_step": 2, "step_size": 1, "window_stop": 0.6, "every": 1}, batch_size=2, negative_prompt="a boat"
+    )
     steps = server.probe("steps")
     assert server.comments() == []
     assert len(steps) == PLAIN["steps"]
@@ -181,7 +184,7 @@ def test_progress_is_told_during_refinement(webui):
             time.sleep(0.05)
     progress = [one for one, _, _, _ in told]
     assert len(set(progress)) > 12  # more than the host's own steps
-    assert progress == sorted(progress)
+    assert all(later >= before - 1e-9 for before, later in itertools.pairwise(progress))
     assert any(eta > 0 for _, eta, _, _ in told)
     assert "ToMe: refining step 2 of 12" in [text for _, _, text, _ in told]
     assert {type(step) for _, _, _, step in told} == {int}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.counting import Operations
 from tests.hosts.webui.sampling.job import Options, Processing, gentle
 from tests.hosts.webui.sampling.test_job import PROMPT, build, fast, forget
 from tome_ext.hosts.webui.sampling import sampling_pass
@@ -104,3 +105,21 @@ def test_maps_are_taken_once_when_refinement_is_over(sdxl, monkeypatch):
     torch.testing.assert_close(plain, sdxl.model.embedder[0].encode(PROMPT))
     assert torch.equal(tokens.context[0], run.texts()[-1][0])  # refined to the end
     assert not torch.equal(tokens.context[0], run.texts()[0][0])
+
+
+@pytest.mark.parametrize("timesteps", [False, True])
+def test_the_device_is_waited_for_as_often_for_many_images_as_for_one(sdxl, monkeypatch, timesteps):
+    """A number that is read of a tensor waits for a GPU: a call's noise levels and prefixes are read once."""
+    waits = []
+    apply = sampling_pass.SamplingPass.apply
+
+    def counted(self, call, *, maps=False):
+        with Operations() as done:
+            apply(self, call, maps=maps)
+        waits.append(done.names.count("_local_scalar_dense"))
+
+    monkeypatch.setattr(sampling_pass.SamplingPass, "apply", counted)
+    for images in (1, 4):
+        sdxl.run(Processing([PROMPT] * images, steps=2), fast(), timesteps=timesteps)
+    assert len(set(waits)) == 1
+    assert waits[0] <= 3

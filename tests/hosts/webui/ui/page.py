@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import time
@@ -70,10 +71,20 @@ class Page:
         self.page.fill(f"#{self.tab}_prompt textarea", text)
 
     def small(self, steps="2"):
-        for name, value in (("steps", steps), ("width", "256"), ("height", "256")):
-            box = self.page.locator(f"#{self.tab}_{name} input[type=number]").first
-            box.fill(value)
-            box.press("Tab")
+        """Ask for a small image. Forge Neo sets these fields once more, some time after the page appears."""
+        side = str(json.loads(os.environ.get("WEBUI_REQUEST", "{}")).get("width", 256))
+        wanted = {"steps": steps, "width": side, "height": side}
+        boxes = {name: self.page.locator(f"#{self.tab}_{name} input[type=number]").first for name in wanted}
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            for name, box in boxes.items():
+                if box.input_value() != wanted[name]:
+                    box.fill(wanted[name])
+                    box.press("Tab")
+            self.page.wait_for_timeout(1500)
+            if {name: box.input_value() for name, box in boxes.items()} == wanted:
+                return
+        raise AssertionError(f"the fields do not keep {wanted}")
 
     def seed(self, number):
         box = self.page.locator(f"#{self.tab}_seed input").first

@@ -69,6 +69,22 @@ def test_an_image_with_a_tag_comes_back_through_png_info(open_page, webui):
     assert pixels(page.image()) == pixels(encoded)
 
 
+def test_a_pasted_infotext_sets_the_controls_and_makes_the_same_image(open_page, webui):
+    page = open_page()
+    page.small()
+    image, text = webui.image([True, {"preset": "fast", "noun_weight": 1.5, "groups": 'cat: red; dog: "big, tall"'}])
+    page.prompt(text)
+    page.page.locator("#paste").first.click()
+    page.becomes("noun_weight", "1.5")
+    assert (page.value("enabled"), page.value("preset")) == (True, "custom")
+    assert page.value("groups") == 'cat: red; dog: "big, tall"'
+    assert page.generate().split() == text.split()
+    assert pixels(page.image()) == pixels(image)
+    page.prompt(webui.image()[1])
+    page.page.locator("#paste").first.click()
+    page.becomes("enabled", False)
+
+
 def test_pages_side_by_side_each_show_their_own_prompt(open_page):
     first, second = open_page(), open_page(theme="light")
     for page in (first, second):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.hosts.webui.ui.standins import Component
 from tome_ext.hosts.webui.ui.labels import template
 
 ROOT = Path(__file__).parents[4]
@@ -14,7 +16,7 @@ TEMPLATE = ROOT / "docs" / "controls.json"
 TRANSLATIONS = sorted((ROOT / "localizations").glob("*.json"))
 
 
-def test_the_translators_template_holds_what_the_controls_say():
+def test_the_committed_template_is_the_newest():
     said = "run: python -m tome_ext.hosts.webui.ui.labels > docs/controls.json"
     assert json.loads(TEMPLATE.read_text(encoding="utf-8")) == template(), said
 
@@ -29,8 +31,26 @@ def test_the_template_is_printed_by_the_command_and_not_by_an_import():
     assert imported == ""
 
 
+def test_everything_that_the_panel_shows_can_be_translated(script):
+    """Labels, tooltips, placeholders, buttons and headings, as they stand on the page."""
+    known = set(json.loads(TEMPLATE.read_text(encoding="utf-8")))
+    shown = {}
+    for one in Component.made:
+        if one.kwargs.get("visible", True) and "tome-hidden" not in one.kwargs.get("elem_classes", []):
+            said = [one.label, one.kwargs.get("tooltip"), one.kwargs.get("placeholder")]
+            said += [one.value] if type(one).__name__ in ("Button", "Accordion") else []
+            said += re.findall(r">([^<>]+)<", one.value or "") if type(one).__name__ == "HTML" else []
+            shown |= {text.strip(): one for text in said if text and re.search("[a-z]", text)}
+    assert len(shown) > 60
+    assert set(shown) <= known
+
+
 def test_the_template_is_no_language():
-    assert not list((ROOT / "localizations").glob("tome*"))
+    """The WebUI offers every file there as one."""
+    for path in (ROOT / "localizations").glob("*.json"):
+        texts = json.loads(path.read_text(encoding="utf-8"))
+        assert sum(key == text for key, text in texts.items()) < len(texts) / 10, path
+    assert TRANSLATIONS
 
 
 @pytest.mark.parametrize("path", TRANSLATIONS, ids=lambda path: path.stem)
@@ -46,8 +66,6 @@ def test_a_translation_has_nearly_every_text(path):
 
 def test_what_the_preview_and_the_line_about_the_cost_say_stands_in_text_nodes_of_its_own(host):
     """The WebUI's localization looks up whole text nodes."""
-    import re
-
     from tome_ext.hosts.webui.ui.preview import preview
     from tome_ext.hosts.webui.ui.status import status
     from tome_ext.settings import Settings

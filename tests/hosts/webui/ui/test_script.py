@@ -38,11 +38,32 @@ def test_labels_are_unique_and_none_is_mistaken_for_the_host_s_token_merging(scr
     assert all(label.startswith("ToMe") for label in labels if "merg" in label.lower() or "token" in label.lower())
 
 
-def test_every_control_says_what_it_does_and_sliders_know_their_range(script):
-    for control, argument in list(zip(script.controls, options_module().arguments(), strict=True))[1:]:
-        assert control.kwargs["tooltip"] == argument.help
-        if type(control).__name__ == "Slider":
-            assert (control.minimum, control.maximum) == (argument.minimum, argument.maximum)
+def test_a_slider_offers_all_that_is_allowed_and_nothing_else(script):
+    module = options_module()
+    names = [a.name for a in module.arguments()]
+    sliders = {n: c for n, c in zip(names, script.controls, strict=True) if type(c).__name__ == "Slider"}
+    assert len(sliders) > 10
+
+    def refused(name, value):
+        around = {"window_start": {"window_stop": 1.0}, "window_stop": {"window_start": 0.0}}.get(name, {})
+        try:
+            module.Options.from_args([True, {**around, name: value}])
+        except ValueError:
+            return True
+        return False
+
+    for name, control in sliders.items():
+        low, high = control.minimum, control.maximum
+        assert [refused(name, value) for value in (low, high, low - 1, high + 1)] == [False, False, True, True], name
+        assert low <= control.value <= high
+        assert 0 < control.step <= high - low
+
+
+def test_every_control_that_is_shown_says_what_it_does(script):
+    shown = [control for control in script.controls[1:] if control.kwargs["visible"]]
+    tips = [control.kwargs["tooltip"] for control in shown]
+    assert all(len(tip.split()) > 5 and tip.endswith(".") for tip in tips)
+    assert len(set(tips)) == len(tips)
 
 
 def test_no_number_box_has_a_limit_by_which_gradio_would_stop_the_whole_page(script):
@@ -135,6 +156,9 @@ def clicked(script, name, **values):
 def test_the_line_about_the_cost_is_that_of_the_values_and_of_the_tab(script):
     assert "<b>1.08</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=7)
     assert "<b>1.17</b>" in clicked(script, "status_button", txt2img_steps=30, txt2img_cfg_scale=1)
+    one = clicked(script, "status_button", txt2img_steps=1, txt2img_cfg_scale=7)
+    assert "steps:</span> 1 " in one
+    assert "<b>1.85</b>" in one
     assert "No pass through the network" in clicked(script, "status_button", iterations=0)
     assert "Strength 0" in clicked(script, "status_button", strength=0)
     wrong = clicked(script, "status_button", window_start=0.9)

@@ -95,10 +95,15 @@ class SigmaCall:
         self.index, self.total, self.schedule_step = denoiser.step, max(denoiser.total_steps, 1), denoiser.step
         self.conditioning = denoiser.sampler.sampler_extra_args["cond"]
 
-    @property
+    @cached_property
     def place(self) -> float:
         """Where the call's noise level lies in the whole schedule."""
         return noise_place(self._noise_level(0))
+
+    @cached_property
+    def _levels(self) -> list[float]:
+        """The noise level of every row; read once, since that waits for the device."""
+        return [float(level) for level in self._params.sigma.tolist()]
 
     @cached_property
     def context(self) -> Tensor:
@@ -116,6 +121,12 @@ class SigmaCall:
         """What ControlNet puts before the tokens [rows, 1 or 0, D]."""
         return tokens_of(self._params.text_cond)[:, : self._prefix_length]
 
+    @cached_property
+    def _null(self) -> Tensor:
+        """The negative text conditioning [images, T, D]."""
+        given = tokens_of(self._params.text_uncond)
+        return given[:, prefix_length(given) :]
+
     @property
     def vector(self) -> Tensor | None:
         """SDXL's vectors [rows, V]."""
@@ -125,7 +136,7 @@ class SigmaCall:
     def step(self, row: int, image: int, vector: Tensor | None) -> Step:
         """The call for one row; see :class:`Call`."""
         params = self._params
-        null, extra = tokens_of(params.text_uncond), params.denoiser.sampler.sampler_extra_args
+        extra = params.denoiser.sampler.sampler_extra_args
         unet = shared.sd_model.model.diffusion_model
 
         def predict(latents: Tensor, context: Tensor, images: Sequence[int]) -> Tensor:
@@ -142,7 +153,7 @@ class SigmaCall:
             index=self.index,
             total=self.total,
             sigma=self._noise_level(row),
-            null=null[image : image + 1, prefix_length(null) :],
+            null=self._null[image : image + 1],
             guidance=float(extra["cond_scale"] * params.denoiser.cond_scale_miltiplier),
             noise_place=self.place,
             resizable=_resizable(params.image_cond, unet),
@@ -201,7 +212,7 @@ class SigmaCall:
         return noise
 
     def _noise_level(self, row: int) -> float:
-        return float(self._params.sigma[row])
+        return self._levels[row]
 
     def _scaled(self, x: Tensor, row: int) -> Tensor:
         return x / float((1 + self._noise_level(row) ** 2) ** 0.5)
@@ -221,10 +232,11 @@ class TimestepCall(SigmaCall):
         x = latents.to(params.x.dtype)
         return params.denoiser.inner_model(x, params.sigma[rows], cond=condition)  # type: ignore[no-any-return]
 
-    def _noise_level(self, row: int) -> float:
+    @cached_property
+    def _levels(self) -> list[float]:
         alphas = self._params.denoiser.alphas
-        kept = float(alphas[min(max(int(self._params.sigma[row]), 0), len(alphas) - 1)])
-        return float(((1 - kept) / max(kept, 1e-12)) ** 0.5)
+        steps = self._params.sigma.to(alphas.device).long().clamp(0, len(alphas) - 1)
+        return [float(((1 - kept) / max(kept, 1e-12)) ** 0.5) for kept in alphas[steps].tolist()]
 
     def _scaled(self, x: Tensor, row: int) -> Tensor:
         return x

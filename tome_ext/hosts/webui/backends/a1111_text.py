@@ -15,6 +15,7 @@ from tome_ext.hosts.webui.backends.controlnet import prefix_length
 from tome_ext.hosts.webui.backends.notes import infotext_undisturbed
 from tome_ext.hosts.webui.backends.tokenizers import stage_tokenizer
 from tome_ext.hosts.webui.protocol import Entry, Schedule
+from tome_ext.tokens import CHUNK
 
 
 def schedules(p: Any, second: bool, conditioning: Any) -> list[list[Schedule]]:
@@ -34,7 +35,7 @@ class A1111TextEncoder:
     """The text encoders of a model of the WebUI, for an image size (SDXL looks at it)."""
 
     syntax = "a1111"
-    chunk_length = 77
+    chunk_length = CHUNK
 
     def __init__(self, model: Any, width: int, height: int) -> None:
         self._model, self._width, self._height = model, width, height

@@ -96,7 +96,7 @@ class ForgeTextEncoder(A1111TextEncoder):
 class ForgeCall(SigmaCall):
     """A model call: B rows of latents, whatever the number of parts of their prompts."""
 
-    @property
+    @cached_property
     def place(self) -> float:
         """Where the call's noise level lies in the whole schedule."""
         sigma = self._noise_level(0)

@@ -66,6 +66,7 @@ SPOKEN = (
     "ToMe: tokens are merged, not refined: {}",
     "ToMe: out of memory: continuing without refinement",
     "ToMe: out of memory: continuing without ToMe",
+    "ToMe: some updates had gradients that are no finite numbers, and were left out",
     "ToMe: refinement failed: continuing without it ({})",
     "ToMe: failed: continuing without ToMe ({})",
     "ToMe: groups, {}; the image is made without ToMe",
