@@ -128,7 +128,7 @@ def open_page(webui, browser):
         page.posts = []
         page.on("request", lambda r: page.posts.append(r.post_data or "") if r.method == "POST" else None)
         page.route(lambda url: not url.startswith((webui.url, "data:", "blob:")), lambda route: route.abort())
-        page.goto(f"{webui.url}/?__theme={theme}")
+        page.goto(f"{webui.url}/?__theme={theme}", timeout=120_000)
         page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
         page.wait_for_timeout(4000)  # Forge Neo's page navigates once more
         if tab != "txt2img":
