@@ -180,3 +180,19 @@ def test_a_note_stands_under_the_node_it_is_about_until_it_is_no_longer_so(page,
     page.wait_for_timeout(2000)
     seen(page, "no-note")
     assert not any("no step is refined" in value for value in page.evaluate(found))
+
+
+def test_the_help_page_of_a_node_is_shown(page):
+    load(page, json.loads((ROOT / "example_workflows" / "tome_refine.json").read_text("utf-8")))
+    x, y = page.evaluate(
+        """() => {
+            const node = app.graph._nodes.find(node => node.type == 'ToMe_Refine'), canvas = app.canvas
+            const place = canvas.ds.convertOffsetToCanvas([node.pos[0] + 80, node.pos[1] - 15])
+            const box = canvas.canvas.getBoundingClientRect()
+            return [box.left + place[0], box.top + place[1]]
+        }"""
+    )
+    page.mouse.click(x, y)
+    page.locator("[data-testid=info-button]").first.click(timeout=30_000)
+    page.get_by_text("While the layout of the picture forms").first.wait_for(timeout=30_000)
+    seen(page, "help")
