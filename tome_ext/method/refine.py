@@ -31,7 +31,7 @@ from tome_ext.settings import Settings
 
 def in_window(step: Step, settings: Settings) -> bool:
     """Whether the settings refine at this step (:func:`tome_ext.method.window.inside`)."""
-    return inside(step.place, step.index, settings)
+    return inside(step.place, step.index, settings, step.total)
 
 
 def refine(step: Step, tokens: Tokens, settings: Settings) -> tuple[Tokens, Tensor, Report]:

@@ -11,16 +11,21 @@ from tome_ext.settings import Settings
 # Stable Diffusion's training: steps, and the first and last β.
 _STEPS, _BETAS = 1000, (0.00085, 0.012)
 _HALF_A_STEP = 0.5 / _STEPS
+# As many as second-order samplers make.
+_CALLS_PER_STEP = 2
 # UNets halve the latent up to three times.
 _MULTIPLE = 8
 
 
-def inside(place: float, index: int, settings: Settings) -> bool:
+def inside(place: float, index: int, settings: Settings, total: int | None = None) -> bool:
     """Whether the settings refine at model call ``index``, whose noise level lies at ``place`` of the schedule.
 
     ``place``: 0 at pure noise, 1 at the image. It lies in [window_start, window_stop), to half a step of training, and
-    the call is an ``every``-th one.
+    the call is an ``every``-th one. ``total``: the steps of the run. An adaptive sampler makes any number of calls, the
+    more of them the more the text changes: beyond twice as many as steps none is refined.
     """
+    if total is not None and index >= _CALLS_PER_STEP * total:
+        return False
     within = reached(place, settings.window_start) and not reached(place, settings.window_stop)
     return settings.refines and within and index % settings.every == 0
 

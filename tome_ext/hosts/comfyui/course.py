@@ -27,7 +27,7 @@ class Course:
         """The course of a sampler's noise levels."""
         calls = max(len(levels) - 1, 1)
         begin, end = noise_place(levels[0]), noise_place(levels[-1])
-        whole = round(calls / max(end - begin, 1e-3)) if begin > 0 or end < 1 else calls
+        whole = round(calls / max(end - begin, 1e-3))
         total = max(whole, calls)
         return cls(tuple(levels), min(round(begin * total), total - calls), total)
 

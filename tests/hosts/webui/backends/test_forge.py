@@ -270,6 +270,36 @@ def test_a_controlnet_adds_a_constant(host):
     torch.testing.assert_close(noise.detach() - plain.float(), -added.expand_as(noise), rtol=0, atol=1e-5)
 
 
+def test_a_controlnet_s_residuals_may_be_added_in_place(host):
+    """The hosts add them to hidden states that the UNet has kept for its output blocks, and autograd too."""
+
+    def found():
+        leaf = torch.linspace(-1, 1, 72, dtype=torch.float64).view(1, 3, 24).requires_grad_()
+        with torch.inference_mode(), ordinary():
+            step = host.host.call(host.params).step(0, 0, None)
+            with host.host.gradient():
+                return torch.autograd.grad(step.predict(step.latents, leaf, [0]).square().sum(), leaf)[0]
+
+    class Control:
+        previous_controlnet = None
+
+        def get_control(self, x, t, cond, count):
+            return {"middle": [torch.zeros_like(x)]}
+
+    host.patcher.controlnet_linked_list = Control()
+    expected = found()
+
+    def changed(module, inputs, output):
+        inputs[0].add_(1.0)
+
+    resnet = host.patcher.model.diffusion_model.middle_block[0]
+    resnet.register_forward_hook(changed)
+    torch.testing.assert_close(found(), expected, rtol=0, atol=0)
+    host.patcher.controlnet_linked_list = None
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        found()
+
+
 def test_an_inpainting_model_sees_its_image(host):
     host.params.image_cond = torch.arange(2.0)[:, None, None, None].expand(2, 5, 6, 6)
     with ordinary():

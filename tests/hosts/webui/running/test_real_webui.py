@@ -124,7 +124,9 @@ def test_the_sampler_steps_from_its_own_latents_with_the_noise_of_the_moved_ones
     steps = server.probe("steps")
     assert server.comments() == []
     assert len(steps) == PLAIN["steps"]
-    assert [step["moved"] > 1e-3 for step in steps] == [number <= 3 for number in range(len(steps))]
+    assert [step["moved"] > 1e-3 for step in steps] == [
+        number < 3 for number in range(len(steps))
+    ]  # places 0, 0.2, 0.4, 0.6 …
     for step in steps:
         close = 1e-6 * step["size"]
         assert step["left"] >= step["moved"] / 2
@@ -188,7 +190,7 @@ def test_progress_is_told_during_refinement(webui):
     assert any(eta > 0 for _, eta, _, _ in told)
     assert "ToMe: refining step 2 of 12" in [text for _, _, text, _ in told]
     assert {type(step) for _, _, _, step in told} == {int}
-    assert "12 of 12 steps refined" in webui.bound()
+    assert "11 of 12 steps refined" in webui.bound()  # the last one lies at the end of the schedule
 
 
 def test_memory_is_made_by_checkpointing(webui):

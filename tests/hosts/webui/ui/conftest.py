@@ -121,6 +121,7 @@ def open_page(webui, browser):
 
     def opened(tab="txt2img", theme="dark"):
         page = browser.new_page(viewport={"width": 1400, "height": 1400})
+        page.set_default_timeout(120_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
@@ -129,7 +130,7 @@ def open_page(webui, browser):
         page.on("request", lambda r: page.posts.append(r.post_data or "") if r.method == "POST" else None)
         page.route(lambda url: not url.startswith((webui.url, "data:", "blob:")), lambda route: route.abort())
         page.goto(f"{webui.url}/?__theme={theme}")
-        page.locator("#txt2img_generate").wait_for(state="visible", timeout=120_000)
+        page.locator("#txt2img_generate").wait_for(state="visible")
         page.wait_for_timeout(4000)  # Forge Neo's page navigates once more
         if tab != "txt2img":
             page.locator("#tabs > .tab-nav button", has_text=re.compile(f"^{tab}", re.IGNORECASE)).click()

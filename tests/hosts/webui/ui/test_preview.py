@@ -43,6 +43,21 @@ def test_words_are_coloured_by_object_and_the_clean_prompt_is_shown(preview):
     assert words(shown)["and"] == -1
 
 
+@pytest.mark.parametrize(
+    ("prompt", "texts"),
+    [
+        ("a red cat and a blue dog", 1),
+        ("a red cat AND a blue dog", 2),
+        ("a [red:green:0.5] cat", 2),
+        ("a [b|c|d] cat", 3),
+    ],
+)
+def test_each_text_that_a_prompt_stands_for_is_shown_and_said_to_be_one_of_several(preview, prompt, texts):
+    shown = preview(prompt).html
+    assert shown.count('class="tome-preview"') == texts
+    assert ("Texts that this prompt stands for" in shown) == (texts > 1)
+
+
 def test_equal_objects_have_names_that_groups_by_hand_understand(preview):
     shown = preview("a green bird and a yellow bird").html
     assert objects(shown) == {"bird#1": ["green"], "bird#2": ["yellow"]}

@@ -51,8 +51,11 @@ def options_of_pass(patcher: Any, sigma: Tensor) -> dict[str, Any]:
 
 
 def patched(patcher: Any) -> bool:
-    """Whether others' functions take part in the UNet's passes; noise levels and other values in the options do not."""
-    return has_functions(patcher.model_options.get("transformer_options"))
+    """Whether hidden states may be changed in place: by others' functions, or by a ControlNet, which is added so.
+
+    Noise levels and other values in the options change nothing.
+    """
+    return patcher.controlnet_linked_list is not None or has_functions(patcher.model_options.get("transformer_options"))
 
 
 class _Patched:

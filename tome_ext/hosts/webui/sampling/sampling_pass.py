@@ -161,9 +161,10 @@ class SamplingPass:
     def _work(self, row: Row, call: Call) -> float:
         """The passes that refining a row at a call takes."""
         text, own = self._texts.get((row.image, row.text)), self._settings[row.image]
-        if text is None or own is None or not self._can_refine or not inside(call.place, call.index, own):
+        if text is None or own is None or not text.located.groups:
             return 0.0
-        return work(own, len(text.located.groups)) if text.located.groups else 0.0
+        refined = self._can_refine and inside(call.place, call.index, own, call.total)
+        return work(own, len(text.located.groups)) if refined else 0.0
 
     def _tokens_of(self, row: Row, given: Tensor, call: Call, own: Settings) -> _Merged:
         """The row's tokens: a text that has not been seen in this row begins with its own merged ones."""
