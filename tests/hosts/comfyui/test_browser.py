@@ -54,6 +54,9 @@ def run(page, comfy):
     raise TimeoutError
 
 
+_DRAWN = "() => app.graph._nodes.every(node => (node.imgs ?? []).every(one => one.complete && one.naturalWidth))"
+
+
 def told(page):
     """What the page has put up in its corner."""
     return page.evaluate("() => [...document.querySelectorAll('.p-toast-message')].map(one => one.innerText)")
@@ -76,6 +79,8 @@ def test_an_example_runs_from_the_page(page, comfy, path):
     made = run(page, comfy)
     assert made.status == "success"
     page.wait_for_timeout(3000)
+    page.wait_for_function(_DRAWN, timeout=60_000)
+    page.wait_for_timeout(1000)
     seen(page, path.stem)
     assert "SaveImage" in shown(page)
     if "merge" not in path.stem:
