@@ -90,7 +90,7 @@ def test_an_example_runs_from_the_page(page, comfy, path):
 def add(page, title):
     """Add a node with the menu of a double click, and put it aside; its number."""
     page.mouse.dblclick(1000, 930)
-    page.wait_for_timeout(1500)
+    page.wait_for_function("() => document.activeElement?.tagName == 'INPUT'", timeout=60_000)
     page.keyboard.type(title, delay=20)
     page.wait_for_timeout(1500)
     page.keyboard.press("Enter")
@@ -138,6 +138,7 @@ _WIRES = [
 def test_a_workflow_is_built_from_the_menu(page, comfy):
     page.evaluate("() => app.graph.clear()")
     numbers = [add(page, title) for title in _BUILT]
+    seen(page, "menu")
     types = page.evaluate("() => app.graph._nodes.map(node => node.type)")
     assert [kind for kind in types if kind.startswith("ToMe_")] == [
         "ToMe_LoadShapes",
