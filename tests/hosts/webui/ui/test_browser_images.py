@@ -61,6 +61,7 @@ def test_panel_tag_and_api_make_the_same_image(open_page, webui):
 def test_an_image_with_a_tag_comes_back_through_png_info(open_page, webui):
     encoded, _ = webui.image(prompt=f"{PROMPT} <tome:fast; {GROUPS}>")
     page = open_page()
+    page.small()  # until the page has set its own values
     send_from_png_info(page, encoded)
     assert f"<tome:fast; {GROUPS}>" in page.page.locator("#txt2img_prompt textarea").input_value()
     assert not page.value("enabled")
