@@ -87,16 +87,99 @@ def test_an_example_runs_from_the_page(page, comfy, path):
         assert "PreviewImage" in shown(page)
 
 
-def test_a_node_comes_from_the_menu(page):
-    page.evaluate("() => app.graph.clear()")
-    page.mouse.dblclick(900, 600)
+# From the menu: the name that is typed there, where the node is put, and what is set.
+_BUILT = {
+    "ToMe Load Shapes Model": ((30, 60), {}),
+    "Empty Latent Image": ((30, 300), {"width": 192, "height": 192}),
+    "ToMe Text Encode": ((330, 60), {"text": "a red circle and a blue square"}),
+    "CLIP Text Encode": ((330, 560), {}),
+    "ToMe Refine": ((780, 60), {"attention_maps": True}),
+    "KSampler": ((780, 300), {"steps": 10, "cfg": 4}),
+    "VAE Decode": ((1150, 60), {}),
+    "ToMe Attention Maps": ((1150, 200), {}),
+    "Save Image": ((1420, 60), {}),
+    "Preview Image": ((1420, 520), {}),
+}
+# A node and its output, a node and its input.
+_WIRES = [
+    ("ToMe Load Shapes Model", "CLIP", "ToMe Text Encode", "clip"),
+    ("ToMe Load Shapes Model", "CLIP", "CLIP Text Encode", "clip"),
+    ("ToMe Load Shapes Model", "MODEL", "ToMe Refine", "model"),
+    ("ToMe Refine", "MODEL", "KSampler", "model"),
+    ("ToMe Text Encode", "CONDITIONING", "KSampler", "positive"),
+    ("CLIP Text Encode", "CONDITIONING", "KSampler", "negative"),
+    ("Empty Latent Image", "LATENT", "KSampler", "latent_image"),
+    ("KSampler", "LATENT", "VAE Decode", "samples"),
+    ("ToMe Load Shapes Model", "VAE", "VAE Decode", "vae"),
+    ("VAE Decode", "IMAGE", "Save Image", "images"),
+    ("ToMe Refine", "report", "ToMe Attention Maps", "report"),
+    ("VAE Decode", "IMAGE", "ToMe Attention Maps", "images"),
+    ("ToMe Attention Maps", "maps", "Preview Image", "images"),
+]
+
+
+def add(page, title):
+    """Add a node with the menu of a double click, and put it out of the way; its number."""
+    page.mouse.dblclick(1000, 700)
+    page.locator("input[placeholder*='earch']").first.wait_for(state="visible", timeout=60_000)
+    page.wait_for_timeout(400)
+    page.keyboard.type(title, delay=20)
     page.wait_for_timeout(1500)
-    page.keyboard.type("ToMe Text Encode", delay=30)
-    page.wait_for_timeout(2000)
-    seen(page, "menu")
     page.keyboard.press("Enter")
+    page.wait_for_timeout(1000)
+    number = page.evaluate(
+        "() => { const node = app.graph._nodes.at(-1); node.pos = [-4000 * node.id, -4000]; return node.id }"
+    )
+    page.mouse.click(1000, 1000)
+    page.wait_for_timeout(300)
+    return number
+
+
+def drag(page, one, out, two, into):
+    """Draw a wire from an output to an input, by the mouse."""
+    start, end = page.evaluate(
+        """([one, out, two, into]) => {
+            const from = app.graph.getNodeById(one), to = app.graph.getNodeById(two)
+            const box = app.canvas.canvas.getBoundingClientRect()
+            const ends = [from.getConnectionPos(false, from.findOutputSlot(out)),
+                          to.getConnectionPos(true, to.findInputSlot(into))]
+            return ends.map(end => app.canvas.ds.convertOffsetToCanvas(end))
+                .map(([x, y]) => [box.left + x, box.top + y])
+        }""",
+        [one, out, two, into],
+    )
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(200)
+
+
+def test_a_workflow_is_built_from_the_menu_with_the_mouse(page, comfy):
+    page.evaluate("() => { app.graph.clear(); app.canvas.setDirty(true, true) }")
+    numbers = {title: add(page, title) for title in _BUILT}
+    page.evaluate(
+        """given => given.forEach(([number, [place, values]]) => {
+            const node = app.graph.getNodeById(number)
+            node.pos = place
+            node.widgets?.forEach(widget => { if (widget.name in values) widget.value = values[widget.name] })
+            app.canvas.setDirty(true, true)
+        })""",
+        [[numbers[title], given] for title, given in _BUILT.items()],
+    )
     page.wait_for_timeout(1500)
-    assert page.evaluate("() => app.graph._nodes.map(node => node.type)") == ["ToMe_TextEncode"]
+    for one, out, two, into in _WIRES:
+        drag(page, numbers[one], out, numbers[two], into)
+    seen(page, "wired")
+    assert len(page.evaluate("() => Object.keys(app.graph.serialize().links)")) == len(_WIRES)
+    made = run(page, comfy)
+    assert made.status == "success"
+    page.wait_for_timeout(3000)
+    page.wait_for_function(_DRAWN, timeout=60_000)
+    seen(page, "built")
+    assert {"SaveImage", "PreviewImage"} <= set(shown(page))
+    assert told(page) == []
 
 
 def test_a_note_stands_under_the_node_it_is_about_until_it_is_no_longer_so(page, comfy):

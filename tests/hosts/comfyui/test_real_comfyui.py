@@ -445,6 +445,23 @@ def test_stable_diffusion_3_goes_through_unchanged(comfy, table):
     table.append("| sd3 | 0 | not refined |")
 
 
+def test_flux_goes_through_unchanged(comfy, table):
+    """With the texts of SD3's encoders, whose vectors are as wide."""
+    name = comfy.ask("/tome_test/checkpoint", {"kind": "flux"})["name"]
+    pictures = []
+    for graph, takes in ((refined(TEXT), "refine"), (plain(TEXT), "sample")):
+        checkpoint(comfy, "sd3", graph)["flux"] = node("CheckpointLoaderSimple", ckpt_name=name)
+        graph[takes]["inputs"]["model"] = ["flux", 0]
+        graph["latent"]["class_type"] = "EmptySD3LatentImage"
+        graph["decode"] = node("Probe_LatentPicture", samples=["sample", 0])
+        made = comfy.run(graph)
+        pictures.append(made.pictures())
+        if takes == "refine":
+            assert "not refined: Flux has no UNet with cross-attention" in made.text("told")
+    assert same(*pictures)
+    table.append("| flux | 0 | not refined |")
+
+
 @pytest.mark.parametrize("kind", ["Unpacks", "Rounds"])
 def test_a_quantised_unet_is_refined_where_a_gradient_passes(comfy, kind):
     """Elsewhere it is merged alone, and one sentence says why."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import comfy.clip_model
+import comfy.ldm.flux.model as flux
 import comfy.ldm.modules.diffusionmodules.mmdit as mmdit
 import comfy.ldm.modules.diffusionmodules.openaimodel as openaimodel
 import comfy.ops
@@ -35,17 +36,37 @@ _TEXTS = {
     "sd2": (comfy.text_encoders.sd2_clip.SD2ClipHModel, "clip_h.", comfy.supported_models.SD20),
     "sd3": (comfy.sd1_clip.SDClipModel, "text_encoders.clip_l.", None),
 }
+_FLUX = {
+    "in_channels": 16,
+    "out_channels": 16,
+    "patch_size": 2,
+    "vec_in_dim": 768,
+    "context_in_dim": 4096,
+    "hidden_size": 3072,
+    "mlp_ratio": 4.0,
+    "num_heads": 24,
+    "depth": 1,
+    "depth_single_blocks": 1,
+    "axes_dim": [16, 56, 56],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": False,
+}
 
 
 def write(kind):
-    """Write ``models/checkpoints/random-KIND.safetensors``: "sd15", "sd2" or "sd3"."""
+    """Write ``models/checkpoints/random-KIND.safetensors``: "sd15", "sd2", "sd3", or "flux" without a text encoder."""
     torch.manual_seed(0)
-    made, name, config = _TEXTS[kind]
-    texts = {f"{name}{key}": value for key, value in _random(made()).items()}
-    if config is not None:
-        texts = config(_BLOCKS).process_clip_state_dict_for_saving(texts)
+    texts = {}
+    if kind in _TEXTS:
+        made, name, config = _TEXTS[kind]
+        texts = {f"{name}{key}": value for key, value in _random(made()).items()}
+        if config is not None:
+            texts = config(_BLOCKS).process_clip_state_dict_for_saving(texts)
     operations = comfy.ops.disable_weight_init
-    if kind == "sd3":
+    if kind == "flux":
+        model = flux.Flux(**_FLUX, operations=operations)
+    elif kind == "sd3":
         model = mmdit.OpenAISignatureMMDITWrapper(
             input_size=None,
             pos_embed_max_size=32,
@@ -71,6 +92,6 @@ def _random(model):
     for name, value in model.state_dict().items():
         if not value.dtype.is_floating_point:
             continue
-        norm = value.ndim == 1 and name.endswith("weight")
+        norm = value.ndim == 1 and name.endswith(("weight", "scale"))
         out[name] = torch.ones(value.shape) if norm else torch.randn(value.shape) * 0.02
     return {name: value.half() for name, value in out.items()}
