@@ -26,7 +26,7 @@ def sd15() -> Architecture:
 @pytest.fixture(scope="session")
 def counted():
     @cache
-    def run(name: str, settings: Settings, run: Run) -> Cost:
+    def cost(name: str, settings: Settings, run: Run) -> Cost:
         return count(_architecture(name), settings, run)
 
-    return run
+    return cost

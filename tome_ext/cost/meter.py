@@ -72,7 +72,7 @@ class Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return tuple(_empty(*shape) for shape in found) if isinstance(found, list) else _empty(*found)
         result = func(*args, **kwargs)
         made = list(result) if isinstance(result, tuple) else [result]
-        if key not in self._shapes and _is_new(made, func, args):
+        if _is_new(made, func, args):
             self._shapes[key] = [_shape(value) for value in made] if isinstance(result, tuple) else _shape(result)
         return result
 

@@ -40,7 +40,7 @@ class Architecture:
 
 
 def architecture(name: str) -> Architecture:
-    """The architecture "sdxl" (base) or "sd15"; built in a fraction of a second."""
+    """The architecture "sdxl" (base) or "sd15"; built in a few seconds."""
     from diffusers import UNet2DConditionModel
 
     shape = json.loads(resources.files("tome_ext.embedded").joinpath(f"unet_{name}.json").read_text(encoding="utf-8"))

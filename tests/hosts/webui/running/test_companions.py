@@ -98,14 +98,20 @@ COMPANIONS = [
 ]
 
 
+def beside_it(servers, folder: str, flags: str = os.environ.get("WEBUI_COMPANION_FLAGS", "")) -> Server:
+    """A WebUI with the extension in this folder, and SD1.5 loaded."""
+    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), folder).is_dir():
+        pytest.skip(f"WEBUI_COMPANIONS has no {folder}")
+    server: Server = servers(flags, companions=(folder,))
+    server.load("sd15")
+    return server
+
+
 @pytest.mark.parametrize("companion", COMPANIONS, ids=lambda one: f"{one.name} {'said' if one.comments else ''}")
 def test_beside(servers, companion: Companion):
-    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), companion.folder).is_dir():
-        pytest.skip(f"WEBUI_COMPANIONS has no {companion.folder}")
     if companion.hosts and HOST not in companion.hosts:
         pytest.skip(f"{companion.name} does not run on {HOST}")
-    server = servers(os.environ.get("WEBUI_COMPANION_FLAGS", ""), companions=(companion.folder,))
-    server.load("sd15")
+    server = beside_it(servers, companion.folder)
     request = companion.request(server)
     plain, beside = server.make(**SMALL), server.make(**request)
     assert not np.array_equal(beside.pixels[0], plain.pixels[0])
@@ -119,11 +125,7 @@ def test_beside(servers, companion: Companion):
 
 
 def test_a_dynamic_prompt_is_read_as_it_comes_out(servers):
-    folder = "sd-dynamic-prompts"
-    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), folder).is_dir():
-        pytest.skip(f"WEBUI_COMPANIONS has no {folder}")
-    server = servers(os.environ.get("WEBUI_COMPANION_FLAGS", ""), companions=(folder,))
-    server.load("sd15")
+    server = beside_it(servers, "sd-dynamic-prompts")
     made = server.make({}, prompt="a {red|green} cat and a blue dog", steps=4, batch_size=2, n_iter=2)
     for number, (pixels, text) in enumerate(zip(made.pixels, made.infotexts, strict=True)):
         alone = server.make({}, prompt=text.splitlines()[0], steps=4, seed=1 + number)
@@ -132,13 +134,9 @@ def test_a_dynamic_prompt_is_read_as_it_comes_out(servers):
 
 
 def test_a_wildcard_is_read_as_it_comes_out(servers, tmp_path):
-    folder = "stable-diffusion-webui-wildcards"
-    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), folder).is_dir():
-        pytest.skip(f"WEBUI_COMPANIONS has no {folder}")
     (tmp_path / "colour.txt").write_text("green\nyellow\nblack\n")
     (tmp_path / "how.txt").write_text("<tome:fast>\n<tome:off>\n")
-    server = servers(f"--wildcards-dir {tmp_path}", companions=(folder,))
-    server.load("sd15")
+    server = beside_it(servers, "stable-diffusion-webui-wildcards", f"--wildcards-dir {tmp_path}")
     made = server.make(prompt="a __colour__ cat and a blue dog __how__", steps=4, n_iter=6)
     seen = set()
     for number, (pixels, text) in enumerate(zip(made.pixels, made.infotexts, strict=True)):
@@ -152,10 +150,7 @@ def test_a_wildcard_is_read_as_it_comes_out(servers, tmp_path):
 
 def test_an_idle_controlnet_leaves_the_image_of_tome(servers):
     companion = COMPANIONS[2]
-    if not Path(os.environ.get("WEBUI_COMPANIONS", "/nowhere"), companion.folder).is_dir():
-        pytest.skip(f"WEBUI_COMPANIONS has no {companion.folder}")
-    server = servers(os.environ.get("WEBUI_COMPANION_FLAGS", ""), companions=(companion.folder,))
-    server.load("sd15")
+    server = beside_it(servers, companion.folder)
     request = companion.request(server)
     request["alwayson_scripts"]["ControlNet"]["args"][0]["weight"] = 0.0
     for tome in ({"preset": "fast"}, {}):
