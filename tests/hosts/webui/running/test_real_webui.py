@@ -20,9 +20,11 @@ BATCH_TOLERANCE = 1
 
 def test_off_is_off(servers):
     absent = servers(extension=False)
+    absent.load("sdxl")
     plain = absent.make(batch_size=2)
     hires = absent.make(enable_hr=True, hr_scale=1.5, hr_upscaler="Latent", denoising_strength=0.6)
     webui = servers()
+    webui.load("sdxl")
 
     def the_same() -> None:
         assert webui.make(batch_size=2) == plain
