@@ -11,8 +11,8 @@ from tome_ext.settings import Settings
 # Stable Diffusion's training: steps, and the first and last β.
 _STEPS, _BETAS = 1000, (0.00085, 0.012)
 _HALF_A_STEP = 0.5 / _STEPS
-# As many as second-order samplers make.
-_CALLS_PER_STEP = 2
+# As many as the samplers of the highest order make.
+_CALLS_PER_STEP = 3
 # UNets halve the latent up to three times.
 _MULTIPLE = 8
 
@@ -21,13 +21,20 @@ def inside(place: float, index: int, settings: Settings, total: int | None = Non
     """Whether the settings refine at model call ``index``, whose noise level lies at ``place`` of the schedule.
 
     ``place``: 0 at pure noise, 1 at the image. It lies in [window_start, window_stop), to half a step of training, and
-    the call is an ``every``-th one. ``total``: the steps of the run. An adaptive sampler makes any number of calls, the
-    more of them the more the text changes: beyond twice as many as steps none is refined.
+    the call is an ``every``-th one. ``total``: the steps of the run, see :func:`beyond`.
     """
-    if total is not None and index >= _CALLS_PER_STEP * total:
+    if total is not None and beyond(index, total):
         return False
     within = reached(place, settings.window_start) and not reached(place, settings.window_stop)
     return settings.refines and within and index % settings.every == 0
+
+
+def beyond(call: int, steps: int) -> bool:
+    """Whether the model call number ``call``, from 0 on, is one of too many to be refined in a run of ``steps``.
+
+    An adaptive sampler makes any number of calls, the more of them the more the text changes.
+    """
+    return call >= _CALLS_PER_STEP * steps
 
 
 def reached(place: float, fraction: float) -> bool:

@@ -311,6 +311,12 @@ def test_a_feature_of_the_host(comfy, table, feature):
     table.append(f"| {feature.name} | {steps(told)} | {feature.note or 'as usual'} |")
 
 
+def test_an_adaptive_sampler_comes_to_its_end(comfy):
+    made = comfy.run(refined(sampler_name="dpm_adaptive"))
+    assert 0 < steps(made.text("told")) <= 3 * STEPS
+    assert all(picture.std() > 0 for picture in made.pictures())
+
+
 def same(one: list[np.ndarray], two: list[np.ndarray]) -> bool:
     return len(one) == len(two) and all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
 

@@ -53,8 +53,8 @@ class Host:
         noise = self.unet(inside, step, encoder_hidden_states=c_crossattn, return_dict=False)[0]
         return x - noise * sigma.view(-1, 1, 1, 1)
 
-    def run(self, refinement, positive, negative=(), *, sigmas=SIGMAS, latent=None, noise=1.0, images=1, twice=False):
-        """One run, as ComfyUI makes it: under inference mode. Returns its latents."""
+    def run(self, refinement, positive, negative=(), *, sigmas=SIGMAS, latent=None, noise=1.0, images=1, times=1):
+        """One run, as ComfyUI makes it: under inference mode, with each call made ``times``. Returns its latents."""
         x = torch.randn(images, 4, 16, 16, generator=torch.Generator().manual_seed(0)) if latent is None else latent
 
         def call(conds, x, sigma):
@@ -69,7 +69,7 @@ class Host:
             conds = [[dict(one) for one in positive], [dict(one) for one in negative] or None]
             for level in sigmas[:-1]:
                 sigma = torch.full((images,), level)
-                for _ in range(1 + twice):
+                for _ in range(times):
                     model_call = Executor(partial(call, conds, latent_image, sigma), SimpleNamespace(cfg=4.0))
                     found = refinement.predict_noise(model_call)[0]
             return found
@@ -218,7 +218,7 @@ def test_an_area_is_refined_on_its_part_of_the_latents(sampling):
 def test_a_model_call_asked_twice_is_refined_once(sampling):
     """Guidance by perturbed attention calls the model again within one step; samplers call it again with a step."""
     host, (refinement, report, _) = Host(), made(sampling)
-    host.run(refinement, [conditioning()], twice=True)
+    host.run(refinement, [conditioning()], times=2)
     assert len(report.entries[0].steps) == 4
     run = sampling.Run(torch.zeros(1, 4, 16, 16), silent=False, sigmas=torch.tensor(SIGMAS))
     call = sampling.ModelCall(
@@ -228,6 +228,14 @@ def test_a_model_call_asked_twice_is_refined_once(sampling):
     before = host.calls
     refinement._apply(run, call)
     assert host.calls == before
+
+
+def test_an_adaptive_sampler_is_refined_in_three_times_as_many_calls_as_steps_at_most(sampling):
+    """It calls the model at one noise level again and again, while the text changes."""
+    host, (refinement, report, _) = Host(), made(sampling)
+    host.run(refinement, [conditioning()], sigmas=(*SIGMAS[:2], 0.0), times=9)
+    assert len(host.given) == 18
+    assert len(report.entries[0].steps) == 6
 
 
 def test_halves_are_one_run(sampling):

@@ -58,6 +58,11 @@ class Run:
     changes: dict[str, object] = field(default_factory=dict)
     rows: dict[Any, Row] = field(default_factory=dict)
 
+    @property
+    def refinement_ended(self) -> bool:
+        """Whether no further call is refined: after a failure, and beyond an adaptive sampler's share of calls."""
+        return self.refinement_off or (self.course is not None and self.course.is_beyond(self.call - 1))
+
     def continued(self, bound: Bound, number: int, images: int) -> Row | None:
         """The state at the end of the run that this one goes on with, of the ``number``-th row of ``bound``."""
         if not self.silent:

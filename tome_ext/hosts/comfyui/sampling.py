@@ -186,7 +186,7 @@ class Refinement:
     def _needs_passes(self, run: Run, row: Row, call: ModelCall, place: float) -> bool:
         settings, course = row.bound.settings, run.course
         assert course is not None
-        due = inside(place, course.index(call.level), settings) and not run.refinement_off
+        due = inside(place, course.index(call.level), settings) and not run.refinement_ended
         unmapped = self._maps and not all(state.mapped for state in row.images)
         wanted = due or (unmapped and self._is_late(run, settings, call, place))
         return wanted and bool(row.bound.prompt.located.groups)
@@ -203,7 +203,7 @@ class Refinement:
             return
         blank = settings.loss_pooled == "zeros"
         step = part.step(image, course.index(part.call.level), course.total, place, blank_pooled=blank)
-        if in_window(step, settings) and state.at != run.call and not run.refinement_off:
+        if in_window(step, settings) and state.at != run.call and not run.refinement_ended:
             self._refine(run, part, step, row, image, settings)
         if self._maps and not state.mapped and self._is_late(run, settings, part.call, place):
             state.mapped = True
