@@ -356,8 +356,16 @@ def test_further_arguments_go_to_pytest_and_to_generate(monkeypatch):
 
     monkeypatch.setattr(quickstart.subprocess, "run", run)
     monkeypatch.setattr(quickstart, "ensure_environment", lambda root: Path("python"))
+    monkeypatch.setattr(quickstart.os, "cpu_count", lambda: 2)
+    monkeypatch.delenv("WEBUI_DIR", raising=False)
+    monkeypatch.delenv("COMFYUI_DIR", raising=False)
     assert quickstart.main(["test", "--", "-k", "settings"]) == 0
-    assert commands[-1][2:] == ["pytest", "-k", "settings"]
+    assert commands[-1][2:] == ["pytest", "-n", "2", "--dist", "worksteal", "-k", "settings"]
+    for host in ("WEBUI_DIR", "COMFYUI_DIR"):  # it serves one test at a time
+        with monkeypatch.context() as asked:
+            asked.setenv(host, "somewhere")
+            assert quickstart.main(["test", "--", "-k", "settings"]) == 0
+        assert commands[-1][2:] == ["pytest", "-k", "settings"]
     assert quickstart.main(["demo", "--", "a cat", "--steps", "3"]) == 0
     assert commands[-1][2:] == ["tome_ext", "generate", "a cat", "--steps", "3"]
     assert quickstart.main(["demo"]) == 0

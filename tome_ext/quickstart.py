@@ -4,6 +4,7 @@ Makes ``.venv`` at the repository's root, or repairs or reuses it, installs the 
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from tome_ext.environment import ROOT, SetupError, check_python, echo, ensure_environment, explain
 
 DEMO_PROMPT = "a green moon and a blue square"
+# More processes than this take more memory than they save time.
+_MOST_PROCESSES = 4
 
 
 def demo(python: Path, root: Path, extra: "list[str]") -> int:
@@ -35,8 +38,15 @@ def test(python: Path, root: Path, extra: "list[str]") -> int:
             echo(f"{name} found problems: they are listed above, and this run counts as failed.")
             failed = 1
     echo("pytest ...")
-    status = subprocess.run([str(python), "-m", "pytest", *extra], cwd=str(root), check=False).returncode
+    status = subprocess.run([str(python), "-m", "pytest", *_processes(), *extra], cwd=str(root), check=False).returncode
     return status or failed
+
+
+def _processes() -> "list[str]":
+    """Pytest's arguments for several processes; for one where a running host is asked, one test after the other."""
+    if os.environ.get("WEBUI_DIR") or os.environ.get("COMFYUI_DIR"):
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, _MOST_PROCESSES)), "--dist", "worksteal"]
 
 
 def main(argv: "list[str]") -> int:

@@ -199,14 +199,17 @@ def _prepare(folder: Path) -> None:
 def _check_layers(pipe: Any, recipe: Recipe) -> None:
     """CommandError, before anything is sampled, for attention layers that the model does not have or cannot average."""
     from tome_ext.method.layers import select_layers
+    from tome_ext.method.objective import attention_layers
 
-    settings = recipe.settings
-    looks = settings.refines and (settings.entropy_weight or settings.position_weight)
-    if recipe.method != "plain" and (looks or recipe.maps):
-        try:
-            select_layers(pipe.unet, settings.layers)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+    if recipe.method == "plain":
+        return
+    try:
+        if recipe.maps:
+            select_layers(pipe.unet, recipe.settings.layers)
+        else:
+            attention_layers(pipe.unet, recipe.settings)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def _sample(pipe: Any, tasks: Sequence[Task], recipe: Recipe, label: str) -> tuple[list[Picture], list[Picture]]:
