@@ -82,6 +82,7 @@ def test_equal_objects_are_told_apart(open_page):
 def test_the_cost_follows_everything(open_page, webui):
     page = open_page()
     page.enable()
+    page.small(steps="20")
     page.prompt("a red cat and a blue dog")
     page.says("steps: 20")
     page.choose("preset", "paper")
