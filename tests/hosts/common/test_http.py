@@ -125,6 +125,10 @@ def test_an_answer_without_end_is_not_read_to_its_end(servers, monkeypatch):
     monkeypatch.setattr(http, "LARGEST", 1000)
     with pytest.raises(AnswerError, match="broken answer"):
         ask(servers((200, {}, json.dumps("x" * 5000).encode())).url, tries=1)
+    longest = "x" * 998  # and its two quotation marks
+    assert ask(servers((200, {}, json.dumps(longest).encode())).url, tries=1) == longest
+    with pytest.raises(AnswerError, match="broken answer"):
+        ask(servers((200, {}, json.dumps(longest + "x").encode())).url, tries=1)
 
 
 @pytest.mark.parametrize(
