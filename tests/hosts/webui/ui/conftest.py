@@ -132,6 +132,7 @@ def open_page(webui, browser):
         page.goto(f"{webui.url}/?__theme={theme}")
         page.locator("#txt2img_generate").wait_for(state="visible")
         page.wait_for_timeout(4000)  # Forge Neo's page navigates once more
+        page.locator("#script_txt2img_tome_semantic_binding_enabled").first.wait_for(state="attached")
         if tab != "txt2img":
             page.locator("#tabs > .tab-nav button", has_text=re.compile(f"^{tab}", re.IGNORECASE)).click()
         pages.append(page)
