@@ -27,8 +27,7 @@ class Course:
         """The course of a sampler's noise levels."""
         calls = _calls(levels)
         begin, end = noise_place(levels[0]), noise_place(levels[-1])
-        whole = round(calls / max(end - begin, 1e-3))
-        total = max(whole, calls)
+        total = round(calls / max(end - begin, 1e-3))
         return cls(tuple(levels), min(round(begin * total), total - calls), total)
 
     def index(self, level: float) -> int:
