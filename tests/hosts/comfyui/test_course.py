@@ -33,6 +33,7 @@ def test_image_to_image_begins_within():
 def test_a_call_between_two_steps_counts_as_the_later_one():
     whole = levels(20)
     assert Course.of(whole).index((whole[3] * whole[4]) ** 0.5) == 4
+    assert Course.of(whole[:11]).index((whole[9] * whole[10]) ** 0.5) == 10  # as in the whole run
 
 
 def test_the_second_half_refines_nothing():
