@@ -224,14 +224,11 @@ def test_many_jobs_leave_nothing(webui):
     small = {"steps": 3, "width": 128, "height": 128}
     for _ in range(20):
         webui.make({"window_stop": 0.5}, **small)
-    states = [webui.probe()]
+    before = webui.probe()
     for number in range(200):
         webui.make({"window_stop": 0.5, "show_maps": number % 2 == 0}, **{**small, "seed": number})
-        if number in (99, 199):
-            states.append(webui.probe())
-    before, half, after = states
+    after = webui.probe()
     for name in ("hooks", "own_forwards", "callbacks", "frozen", "jobs", "tensors", "bytes"):
         assert after[name] == before[name], name
     assert after["jobs"] == 0
-    # At first the memory allocator fills its pools: on Forge Neo 47 MB, and then nothing.
-    assert after["resident_kb"] - half["resident_kb"] < 10_000
+    assert after["resident_kb"] - before["resident_kb"] < 20_000
