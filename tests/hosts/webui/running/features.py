@@ -97,8 +97,9 @@ def _masked(server: Server) -> dict[str, Any]:
 
     from PIL import Image
 
-    mask = Image.new("L", (128, 128))
-    mask.paste(255, (32, 32, 96, 96))
+    width, height = PLAIN["width"], PLAIN["height"]
+    mask = Image.new("L", (width, height))
+    mask.paste(255, (width // 4, height // 4, width * 3 // 4, height * 3 // 4))
     file = io.BytesIO()
     mask.save(file, "png")
     return {**_from_image(server), "mask": base64.b64encode(file.getvalue()).decode(), "inpainting_fill": 1}
