@@ -93,7 +93,9 @@ def modules() -> dict[str, Any]:
     gradio.update = lambda **kwargs: {"__type__": "update", **kwargs}  # type: ignore[attr-defined]
     scripts = types.ModuleType("modules.scripts")
     scripts.__dict__.update(Script=Script, AlwaysVisible=object(), scripts_data=[])
-    scripts.scripts_data.append(types.SimpleNamespace(path="/webui/scripts/xyz_grid.py", module=Plot()))
+    scripts.scripts_data.append(
+        types.SimpleNamespace(path="/webui/scripts/xyz_grid.py", script_class=Script, module=Plot())
+    )
     callbacks = Callbacks()
     components = types.ModuleType("modules.ui_components")
     components.InputAccordion = InputAccordion  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ def processing(args, kind=tuple):
 
 
 class Plot:
-    """The plot's script: its axes are named by their places."""
+    """The plot's script: its axes are named by their places. Hosts call the class Script, or XYZ."""
 
     name = "x/y/z plot"
     args_from, args_to = 0, 2
@@ -41,7 +41,7 @@ def plotted(monkeypatch):
     """Lets ``p`` have a plot with these axes."""
 
     def plot(p, *labels):
-        monkeypatch.setattr(xyz, "_plot", lambda: types.SimpleNamespace(Script=Plot))
+        monkeypatch.setattr(xyz, "_plot", lambda: types.SimpleNamespace(script_class=Plot))
         p.scripts.scripts.append(Plot(*(f"[ToMe] {label}" for label in labels)))
         p.script_args = (*(range(1, 3) if len(labels) == 2 else (1, None)), *p.script_args[2:])
         return p

@@ -34,10 +34,10 @@ class PlotError(SettingError):
 
 def add_axes() -> None:
     """Add the axes to the plot, once, where the plot is installed."""
-    module = _plot()
-    if module is None or any(option.label.startswith(MARK) for option in module.axis_options):
+    plot = _plot()
+    if plot is None or any(option.label.startswith(MARK) for option in plot.module.axis_options):
         return
-    module.axis_options.extend(axes(module.AxisOption))
+    plot.module.axis_options.extend(axes(plot.module.AxisOption))
 
 
 def axes(option: Callable[..., Any]) -> Iterator[Any]:
@@ -54,9 +54,10 @@ def axes(option: Callable[..., Any]) -> Iterator[Any]:
 
 
 def _plot() -> Any:
+    """The host's entry for the plot: its class, whose name differs between hosts, and its module."""
     from modules import scripts
 
-    return next((data.module for data in scripts.scripts_data if Path(data.path).name == "xyz_grid.py"), None)
+    return next((data for data in scripts.scripts_data if Path(data.path).name == "xyz_grid.py"), None)
 
 
 def _confirm(setting: Setting) -> Callable[[Any, Sequence[object]], None]:
@@ -118,9 +119,9 @@ def _plotted(p: Any) -> list[str]:
 
 def _axes(p: Any) -> set[str]:
     """The labels of the axes of the plot in ``p``."""
-    module = _plot()
+    plot = _plot()
     for script in p.scripts.scripts:
-        if module is not None and isinstance(script, module.Script):
+        if plot is not None and isinstance(script, plot.script_class):
             given = p.script_args[script.args_from : script.args_to]
             by_name = dict(zip(list(inspect.signature(script.run).parameters)[1:], given, strict=False))
             chosen = [by_name.get(f"{axis}_type") or 0 for axis in "xyz"]
