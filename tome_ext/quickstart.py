@@ -12,7 +12,7 @@ from pathlib import Path
 from tome_ext.environment import ROOT, SetupError, check_python, echo, ensure_environment, explain
 
 DEMO_PROMPT = "a green moon and a blue square"
-# More processes than this take more memory than they save time.
+# Each loads PyTorch for itself.
 _MOST_PROCESSES = 4
 
 

@@ -30,7 +30,7 @@ def test_the_default_window_is_the_first_fifth(total, count):
 
 
 def test_an_adaptive_sampler_is_refined_in_three_times_as_many_calls_as_steps_at_most():
-    """It makes the more calls, the more the text changes, without an end."""
+    """It makes the more calls, the more the text changes."""
     found = [index for index in range(1000) if inside(0.1, index, Settings(every=1), total=6)]
     assert found == list(range(18))
 

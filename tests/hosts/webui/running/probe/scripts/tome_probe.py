@@ -4,6 +4,7 @@ import ctypes
 import gc
 import importlib
 import resource
+import sys
 from pathlib import Path
 
 import torch
@@ -67,7 +68,9 @@ def _count(*_):
 
 
 def _resident_kb():
-    """The memory of the process without what the allocator keeps for later."""
+    """The memory of the process, without what the allocator keeps; elsewhere than on Linux the highest value."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
 
