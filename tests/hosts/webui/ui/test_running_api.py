@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from tests.hosts.running import ROOT
 from tests.hosts.webui.ui.running import request
@@ -138,6 +142,17 @@ def test_a_grid_has_its_values_in_its_cells(webui):
     texts = json.loads(answer["info"])["infotexts"]
     assert ["noun_weight=2" in text for text in texts[1:]] == [False, True]
     assert answer["images"][1] != answer["images"][2]
+
+
+def test_the_grid_of_the_documentation_is_made(webui):
+    text = (ROOT / "docs" / "API.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(info = .*?)```", text, re.DOTALL)
+    names = {"get": webui.ask, "request": request([True])}
+    exec(code, names)
+    status, answer = webui.status("/sdapi/v1/txt2img", names["request"])
+    assert status == 200, answer
+    grid = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+    assert grid.width == 3 * names["request"]["width"] < 3 * grid.height  # presets from left to right, with a legend
 
 
 def test_a_grid_s_groups_do_not_reach_into_the_next_cell(webui):

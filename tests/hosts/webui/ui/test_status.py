@@ -10,6 +10,12 @@ from tome_ext.hosts.webui.ui.status import failed, ratio, status, without_effect
 from tome_ext.settings import Settings, preset
 
 
+def load(monkeypatch, model):
+    """The WebUI's modules, with this model loaded."""
+    modules = SimpleNamespace(model_data=SimpleNamespace(sd_model=model))
+    monkeypatch.setitem(sys.modules, "modules.sd_models", modules)
+
+
 def test_merging_alone_adds_no_pass():
     assert ratio(preset("fast")) == pytest.approx(1, abs=5e-4)  # the clean prompt's encoding
     assert "No pass" in status(preset("fast"))
@@ -21,10 +27,22 @@ def test_merging_alone_adds_no_pass():
     ids=["none loaded", "SDXL", "SD1.5", "SD2"],
 )
 def test_the_cost_is_that_of_the_kind_of_model_that_is_loaded(monkeypatch, flags, expected):
-    loaded = SimpleNamespace(**flags) if flags else None
-    modules = SimpleNamespace(model_data=SimpleNamespace(sd_model=loaded))
-    monkeypatch.setitem(sys.modules, "modules.sd_models", modules)
+    load(monkeypatch, SimpleNamespace(**flags) if flags else None)
     assert ratio(preset("balanced")) == pytest.approx(expected, abs=1e-3)  # counted: tests/cost
+
+
+@pytest.mark.parametrize("flags", [("is_sd1", "is_sdxl"), ("is_sd1", "is_sd2", "is_sdxl")], ids=["Neo", "others"])
+@pytest.mark.parametrize("kind", ["is_sd1", "is_sd2", "is_sdxl", "Flux"])
+def test_a_model_that_tome_is_not_for_is_told_and_no_cost_is(monkeypatch, flags, kind):
+    model = SimpleNamespace(**dict.fromkeys(flags, False))
+    if kind in flags:
+        setattr(model, kind, True)
+    load(monkeypatch, model)
+    suited = kind in flags
+    for name in ("fast", "paper"):
+        assert ("no UNet" in status(preset(name))) == (not suited)
+    assert (ratio(preset("paper")) == 1) == (not suited)
+    assert ("times that of" in status(preset("paper"))) == suited
 
 
 def test_without_a_negative_prompt_the_same_extra_counts_twice():

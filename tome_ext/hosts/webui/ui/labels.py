@@ -31,6 +31,7 @@ PRESETS_SAY = {
     "own": "A preset of your own.",
 }
 COSTS = {
+    "unsuited": "The loaded model has no UNet with cross-attention: its images are made without ToMe.",
     "off": "Strength 0: the image is the plain one.",
     "none": "No pass through the network beyond those of plain sampling.",
     "times": "Estimated computation:",

@@ -18,22 +18,27 @@ OBJECTS = 2  # where the prompt's own are not known
 def ratio(settings: Settings, *, steps: int = 30, guided: bool = True, objects: int | None = None) -> float:
     """The computation of a run in that of plain sampling, on the kind of model that is loaded."""
     count = OBJECTS if objects is None else objects
-    return estimate(settings, model(), steps=max(1, steps), objects=count, guided=guided) if count else 1.0
+    kind = model()
+    return estimate(settings, kind, steps=max(1, steps), objects=count, guided=guided) if count and kind else 1.0
 
 
 def model() -> str:
-    """The kind of the loaded model, as the estimate knows them. Loads none."""
+    """The kind of the loaded model, as the estimate knows them; empty for Flux, SD3 and the like. Loads none."""
     data = getattr(sys.modules.get("modules.sd_models"), "model_data", None)
     loaded = getattr(data, "sd_model", None)
-    small = getattr(loaded, "is_sd1", False) or getattr(loaded, "is_sd2", False)
-    return "sd15" if small and not getattr(loaded, "is_sdxl", False) else "sdxl"
+    flags = {flag: getattr(loaded, flag) for flag in ("is_sd1", "is_sd2", "is_sdxl") if hasattr(loaded, flag)}
+    if not flags or flags.get("is_sdxl"):
+        return "sdxl"
+    return "sd15" if any(flags.values()) else ""
 
 
 def status(settings: Settings, *, steps: int = 30, guided: bool = True, objects: int | None = None) -> str:
     """An HTML fragment. Each fixed text is a text node of its own, for the WebUI's localization."""
     name = preset_of(settings)
     says = PRESETS_SAY.get(name, PRESETS_SAY["own"])
-    if settings.strength == 0:
+    if not model():
+        cost = f"<span>{COSTS['unsuited']}</span>"
+    elif settings.strength == 0:
         cost = f"<span>{COSTS['off']}</span>"
     elif not settings.refines or objects == 0:
         cost = f"<span>{COSTS['none']}</span>"
