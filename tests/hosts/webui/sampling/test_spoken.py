@@ -52,3 +52,10 @@ def test_failures(host, monkeypatch, error, broken):
     owner, _, name = broken.rpartition(".")
     monkeypatch.setattr(getattr(sampling_pass, owner) if owner else sampling_pass, name, raising(error))
     assert unsaid(host.run(Processing([PROMPT]), Options(gentle(window_stop=0.3)))) == []
+
+
+def test_a_model_without_cross_attention(host):
+    inner = torch.nn.Module()
+    inner.forward = host.model.model.diffusion_model.forward
+    host.model.model.diffusion_model = inner
+    assert unsaid(host.run(Processing([PROMPT]), Options(gentle()))) == []

@@ -70,6 +70,7 @@ SPOKEN = (
     "ToMe: some updates had gradients that are no finite numbers, and were left out",
     "ToMe: refinement failed: continuing without it ({})",
     "ToMe: failed: continuing without ToMe ({})",
+    "ToMe: this model has no UNet with cross-attention layers; the image is made without ToMe",
     "ToMe: groups, {}; the image is made without ToMe",
     "ToMe: no attention maps: {}",
     "ToMe was not used: {}",
